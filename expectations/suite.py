@@ -1,0 +1,194 @@
+"""What a suite is: plain data, made by a few constructors, read by the engine.
+
+What does not belong here: anything that runs an expectation (engine.py), finds suites
+(registry.py), or rules that dbt tests own (keys, nulls, relationships, accepted values of
+modelled tables).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+GATES = ("raw", "behaviour", "features", "ml")
+
+# In SQL of `no_rows` this stands for the batch: the suite's table, or its `query`.
+TABLE = "{table}"
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One statement about what a table looks like.
+
+    Attributes:
+        name: snake_case, unique in its suite.
+        kind: class name in `great_expectations.expectations`, or `NoRows`.
+        description: one plain sentence without any value from the data.
+        arguments: keyword arguments of that class, without column.
+        column: column it is about; None for the whole table.
+        blocking: False means that a failure is a warning.
+        needs: entities, any one of which the deployment must have; empty means always.
+    """
+
+    name: str
+    kind: str
+    description: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    column: str | None = None
+    blocking: bool = True
+    needs: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Expectations on one table, at one gate.
+
+    Attributes:
+        table: `layer.name`, as the connection given to the runner resolves it.
+        gate: one of GATES.
+        expectations: at least one; the first is a row count, so that no empty table passes.
+        needs: entities, any one of which the deployment must have; empty means always.
+        part: what of the table, when it has several suites: a source's name.
+        query: SQL that reads that part; empty means the whole table.
+    """
+
+    table: str
+    gate: str
+    expectations: Sequence[Expectation]
+    needs: frozenset[str] = frozenset()
+    part: str = ""
+    query: str = ""
+
+    def __post_init__(self) -> None:
+        if self.gate not in GATES:
+            raise ValueError(f"{self.table}: gate {self.gate!r} is none of {', '.join(GATES)}")
+        if self.table.count(".") != 1:
+            raise ValueError(f"{self.table!r} must be written layer.name")
+        names = [e.name for e in self.expectations]
+        if len(set(names)) != len(names):
+            raise ValueError(f"{self.name}: two expectations have one name")
+        if not names or self.expectations[0].kind != "ExpectTableRowCountToBeBetween":
+            raise ValueError(f"{self.name}: the first expectation must be rows()")
+
+    @property
+    def name(self) -> str:
+        """`layer.table`, or `layer.table[part]`."""
+        return f"{self.table}[{self.part}]" if self.part else self.table
+
+    @property
+    def layer(self) -> str:
+        """The table's layer."""
+        return self.table.split(".")[0]
+
+    @property
+    def sql(self) -> str:
+        """SQL that reads the rows the suite is about."""
+        return self.query or f"select * from {self.table}"
+
+
+def rows(minimum: int = 1) -> Expectation:
+    """The table has at least so many rows; always the first expectation, and blocking."""
+    return Expectation(
+        name="rows",
+        kind="ExpectTableRowCountToBeBetween",
+        description=f"The table has at least {minimum} row{'s' * (minimum != 1)}.",
+        arguments={"min_value": minimum},
+    )
+
+
+def between(
+    column: str,
+    low: Any = None,
+    high: Any = None,
+    *,
+    mostly: float = 1.0,
+    blocking: bool = True,
+    name: str = "",
+    needs: Sequence[str] = (),
+) -> Expectation:
+    """Values that are not null lie in [low, high], for at least the share `mostly`."""
+    share = "" if mostly == 1 else f" for at least {mostly:.0%} of the rows"
+    bounds = " and ".join(
+        text
+        for text in (
+            "" if low is None else f"at least {low}",
+            "" if high is None else f"at most {high}",
+        )
+        if text
+    )
+    return Expectation(
+        name=name or f"{column}_range",
+        kind="ExpectColumnValuesToBeBetween",
+        description=f"{column} is {bounds}{share}.",
+        arguments={"min_value": low, "max_value": high, "mostly": mostly},
+        column=column,
+        blocking=blocking,
+        needs=frozenset(needs),
+    )
+
+
+def filled(
+    column: str,
+    mostly: float = 1.0,
+    *,
+    blocking: bool = True,
+    name: str = "",
+    needs: Sequence[str] = (),
+) -> Expectation:
+    """At least the share `mostly` of the rows has a value."""
+    return Expectation(
+        name=name or f"{column}_filled",
+        kind="ExpectColumnValuesToNotBeNull",
+        description=f"{column} is filled in at least {mostly:.0%} of the rows.",
+        arguments={"mostly": mostly},
+        column=column,
+        blocking=blocking,
+        needs=frozenset(needs),
+    )
+
+
+def in_set(column: str, allowed: Sequence[Any], *, name: str = "") -> Expectation:
+    """Values that are not null are among the allowed ones (contracts only: dbt owns the rest)."""
+    return Expectation(
+        name=name or f"{column}_allowed",
+        kind="ExpectColumnValuesToBeInSet",
+        description=f"{column} has only values that its contract allows.",
+        arguments={"value_set": list(allowed)},
+        column=column,
+    )
+
+
+def no_rows(
+    name: str,
+    description: str,
+    sql: str,
+    *,
+    column: str | None = None,
+    blocking: bool = True,
+    needs: Sequence[str] = (),
+) -> Expectation:
+    """SQL that finds what is wrong finds nothing.
+
+    Args:
+        name: the expectation's name.
+        description: what must hold.
+        sql: DuckDB SQL that returns a row when something is wrong; `{table}` stands for the
+            suite's rows, other tables are written `layer.name`. Only the number of its rows is
+            ever read.
+        column: column it is about.
+        blocking: False means that a failure is a warning.
+        needs: entities, any one of which the deployment must have.
+
+    Raises:
+        ValueError: the SQL does not read `{table}`.
+    """
+    if TABLE not in sql:
+        raise ValueError(f"{name}: the SQL must read {TABLE}")
+    return Expectation(
+        name=name,
+        kind="NoRows",
+        description=description,
+        arguments={"sql": sql},
+        column=column,
+        blocking=blocking,
+        needs=frozenset(needs),
+    )

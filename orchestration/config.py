@@ -1,0 +1,190 @@
+"""Settings: the only module that reads or sets the environment.
+
+What does not belong here: anything that does work. A setting that only one part needs is still
+read here and passed on as an argument.
+
+Public interface: `HABITUS_HOME`, `HABITUS_CONTRACTS`, `HABITUS_TARGET`. The rest are knobs with
+defaults that fit two cores and a laptop's memory.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[1]
+CONTRACTS = REPO / "expectations" / "contracts"
+DEFAULT_DEPLOYMENT = "shop"
+
+# Libraries that phone home unless told otherwise; set for this process and all its children.
+TELEMETRY_OFF = {
+    "DO_NOT_TRACK": "1",
+    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    "GX_ANALYTICS_ENABLED": "false",
+    "DAGSTER_DISABLE_TELEMETRY": "1",
+}
+
+
+class SettingsError(ValueError):
+    """A setting is wrong; the message says which, why, and what to write instead."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that comes from outside, resolved to absolute paths.
+
+    Attributes:
+        home: the data home, common to all deployments.
+        contracts: the folder of contracts; its name is the deployment's name.
+        target: the dbt target.
+        memory_limit: for each DuckDB instance, in DuckDB's spelling, for instance `4GB`.
+        threads: for each DuckDB instance.
+        postgres_dsn: libpq connection string for contracts with a `postgresql` server; credentials
+            stay out of contracts.
+    """
+
+    home: Path
+    contracts: Path
+    target: str
+    memory_limit: str
+    threads: int
+    postgres_dsn: str | None
+
+    @property
+    def deployment(self) -> str:
+        """The deployment's name."""
+        return self.contracts.name
+
+    @property
+    def deployment_home(self) -> Path:
+        """Everything that belongs to this deployment alone."""
+        return self.home / self.deployment
+
+    @property
+    def landing(self) -> Path:
+        """Source files as they came, a folder for each source."""
+        return self.deployment_home / "landing"
+
+    @property
+    def lake(self) -> Path:
+        """Raw batches, quarantine and ML outputs."""
+        return self.deployment_home / "lake"
+
+    @property
+    def ledger(self) -> Path:
+        """The ingestion ledger."""
+        return self.deployment_home / "ledger.sqlite"
+
+    @property
+    def models(self) -> Path:
+        """Trained models with their manifests."""
+        return self.deployment_home / "models"
+
+    @property
+    def truth(self) -> Path:
+        """The simulated shop's truth; only evaluation may read it (a test enforces that)."""
+        return self.deployment_home / "truth"
+
+    @property
+    def published(self) -> Path:
+        """The pointer to the published snapshot, swapped as a whole."""
+        return self.deployment_home / "published.json"
+
+    @property
+    def writer_lock(self) -> Path:
+        """Held by whoever writes to the warehouse."""
+        return self.deployment_home / "warehouse.lock"
+
+    @property
+    def dbt_home(self) -> Path:
+        """dbt's target and logs."""
+        return self.deployment_home / "dbt"
+
+    @property
+    def docs(self) -> Path:
+        """Data Docs of the expectations."""
+        return self.deployment_home / "docs"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's instance."""
+        return self.deployment_home / "dagster"
+
+    @property
+    def reports(self) -> Path:
+        """Reports of all deployments, a folder for each run, and `latest`."""
+        return self.home / "reports"
+
+    @property
+    def keys(self) -> Path:
+        """Keys, readable by their owner only."""
+        return self.home / "keys"
+
+    def environment(self) -> dict[str, str]:
+        """What child processes need to see the same settings."""
+        return {
+            **TELEMETRY_OFF,
+            "HABITUS_HOME": str(self.home),
+            "HABITUS_CONTRACTS": str(self.contracts),
+            "HABITUS_TARGET": self.target,
+            "HABITUS_MEMORY_LIMIT": self.memory_limit,
+            "HABITUS_THREADS": str(self.threads),
+            "HABITUS_DEPLOYMENT_HOME": str(self.deployment_home),
+            "DAGSTER_HOME": str(self.dagster_home),
+            "DBT_TARGET_PATH": str(self.dbt_home / "target"),
+            "DBT_LOG_PATH": str(self.dbt_home / "logs"),
+        }
+
+
+def _contracts_folder(value: str) -> Path:
+    """A folder of the user's, or the name of a deployment that comes with habitus."""
+    shipped = CONTRACTS / value
+    folder = shipped if value and shipped.is_dir() else Path(value).expanduser().resolve()
+    if not any(folder.glob("*.odcs.yaml")):
+        names = ", ".join(sorted(p.name for p in CONTRACTS.iterdir() if p.is_dir()))
+        raise SettingsError(
+            f"no contracts (*.odcs.yaml) in {folder}. Set HABITUS_CONTRACTS or --deployment to a "
+            f"folder of contracts, or to one of: {names}. "
+            "`habitus contracts init FILE...` drafts contracts from files."
+        )
+    return folder
+
+
+def settings(deployment: str | None = None) -> Settings:
+    """Read the environment.
+
+    Args:
+        deployment: a folder of contracts or a shipped deployment's name; wins over
+            `HABITUS_CONTRACTS`.
+
+    Raises:
+        SettingsError: a folder without contracts, or a number that is none.
+    """
+    env = os.environ
+    threads = env.get("HABITUS_THREADS") or str(os.cpu_count() or 2)
+    if not threads.isdigit() or int(threads) < 1:
+        raise SettingsError(f"HABITUS_THREADS is {threads!r}; write a whole number from 1")
+    return Settings(
+        home=Path(env.get("HABITUS_HOME") or REPO / ".habitus").expanduser().resolve(),
+        contracts=_contracts_folder(
+            deployment or env.get("HABITUS_CONTRACTS") or DEFAULT_DEPLOYMENT
+        ),
+        target=env.get("HABITUS_TARGET") or "lake",
+        memory_limit=env.get("HABITUS_MEMORY_LIMIT") or "4GB",
+        threads=int(threads),
+        postgres_dsn=env.get("HABITUS_POSTGRES_DSN") or None,
+    )
+
+
+def activate(chosen: Settings) -> Settings:
+    """Make these settings those of this process and its children, and lay out the home.
+
+    Dagster reads `DAGSTER_HOME` and code locations are loaded in child processes, so the choice
+    made on the command line must reach the environment.
+    """
+    os.environ.update(chosen.environment())
+    for folder in (chosen.landing, chosen.lake, chosen.models, chosen.docs, chosen.reports):
+        folder.mkdir(parents=True, exist_ok=True)
+    chosen.dagster_home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(REPO / "dagster.yaml", chosen.dagster_home / "dagster.yaml")
+    return chosen
