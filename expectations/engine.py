@@ -7,6 +7,8 @@ What does not belong here: what is expected (suites/), which suites run and what
 results (runner.py).
 """
 
+# ruff: noqa: PLC0415  the library is imported where it is used, because that takes seconds
+
 import logging
 import re
 import warnings
@@ -32,6 +34,9 @@ _DUCKDB_ERROR = re.compile(
     r"\b(Binder|Catalog|Parser|Conversion|Invalid Input|Out of Range|Out of Memory|IO|"
     r"Not implemented|Permission|Mismatch Type|Constraint) Error\b"
 )
+
+# What SQLAlchemy takes for a bind parameter, even within quotes.
+_BIND = re.compile(r"(?<![:\w\x5c]):([\w$]+)(?![:\w$])")
 
 
 def own_cursors(connection: duckdb.DuckDBPyConnection) -> "ConnectionWrapper":
@@ -109,11 +114,12 @@ def _no_rows_class() -> type:
 
 
 def _query(sql: str) -> str:
-    """SQL of `no_rows` as Great Expectations wants it: `{batch}`, and other braces doubled.
+    """SQL of `no_rows` as Great Expectations wants it: `{batch}`, other braces and colons escaped.
 
     The outer `select 1 ... limit 1` lets DuckDB stop at the first finding.
     """
     parts = [part.replace("{", "{{").replace("}", "}}") for part in sql.split(TABLE)]
+    parts = [_BIND.sub(r"\\:\1", part) for part in parts]
     return f"select 1 as found from ({'(select * from {batch})'.join(parts)}) as q limit 1"
 
 
@@ -135,7 +141,7 @@ def _translate(expectation: Expectation) -> Any:
 
 def _reason(text: str) -> str:
     """The kind of an error, without its text."""
-    if 'in BatchData does not exist' in text or "Referenced column" in text:
+    if "in BatchData does not exist" in text or "Referenced column" in text:
         return "a column is missing"
     found = _DUCKDB_ERROR.search(text)
     return found.group(0) if found else "it raised"
@@ -207,8 +213,10 @@ def _validate(creator: Callable[[], "ConnectionWrapper"], suite: Suite) -> Any:
     import great_expectations as gx
 
     context = _context()
-    # the library builds an engine of its own: only `creator` reaches it, listeners do not
-    source = context.data_sources.add_sql(
+    # The library builds an engine of its own: only `creator` reaches it, listeners do not.
+    # `Any`, because its type stub has no `kwargs`.
+    sources: Any = context.data_sources
+    source = sources.add_sql(
         suite.name, connection_string="duckdb:///:memory:", kwargs={"creator": creator}
     )
     try:

@@ -49,9 +49,7 @@ def mount(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
         catalog: name of the attached database.
     """
     names = connection.execute(
-        "select schema_name, table_name from duckdb_tables() where database_name = $1 "
-        "union all select schema_name, view_name from duckdb_views() "
-        "where database_name = $1 and not internal order by all",
+        "select schema_name, table_name from duckdb_tables() where database_name = ? order by all",
         [catalog],
     ).fetchall()
     for schema, table in names:

@@ -13,6 +13,7 @@ GATES = ("raw", "behaviour", "features", "ml")
 
 # In SQL of `no_rows` this stands for the batch: the suite's table, or its `query`.
 TABLE = "{table}"
+ROWS = "rows"
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ class Suite:
         names = [e.name for e in self.expectations]
         if len(set(names)) != len(names):
             raise ValueError(f"{self.name}: two expectations have one name")
-        if not names or self.expectations[0].kind != "ExpectTableRowCountToBeBetween":
-            raise ValueError(f"{self.name}: the first expectation must be rows()")
+        if not names or names[0] != ROWS or not self.expectations[0].blocking:
+            raise ValueError(f"{self.name}: the first expectation must be rows() or rows_when()")
 
     @property
     def name(self) -> str:
@@ -88,11 +89,22 @@ class Suite:
 def rows(minimum: int = 1) -> Expectation:
     """The table has at least so many rows; always the first expectation, and blocking."""
     return Expectation(
-        name="rows",
+        name=ROWS,
         kind="ExpectTableRowCountToBeBetween",
         description=f"The table has at least {minimum} row{'s' * (minimum != 1)}.",
         arguments={"min_value": minimum},
     )
+
+
+def rows_when(condition: str, description: str) -> Expectation:
+    """The table has rows whenever the SQL condition holds; for tables that may be empty.
+
+    Args:
+        condition: DuckDB SQL of a boolean, over other tables.
+        description: what must hold.
+    """
+    sql = f"select 1 from (select count(*) as n from {TABLE}) as t where n = 0 and ({condition})"
+    return no_rows(ROWS, description, sql)
 
 
 def between(

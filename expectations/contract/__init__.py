@@ -1,0 +1,25 @@
+"""The contract's model: entities, contracts, deployments, and errors that say what to write.
+
+What does NOT belong here: reading data (`ingestion`), running checks (`expectations.runner`),
+anything of Dagster or dbt.
+"""
+
+from expectations.contract.entity import Entity, Field, load_entities
+from expectations.contract.errors import ContractError
+from expectations.contract.loader import load_contract, load_deployment
+from expectations.contract.model import Churn, Contract, Deployment, KnownAt, Property, Source
+
+__all__ = [
+    "Churn",
+    "Contract",
+    "ContractError",
+    "Deployment",
+    "Entity",
+    "Field",
+    "KnownAt",
+    "Property",
+    "Source",
+    "load_contract",
+    "load_deployment",
+    "load_entities",
+]

@@ -1,0 +1,97 @@
+"""YAML with line numbers: where in the file does a value stand, and is a key written twice?
+
+What does NOT belong here: what the values mean (`loader`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from expectations.contract.errors import ContractError
+
+Key = tuple[str | int, ...]
+
+
+class MarkedYaml:
+    """A parsed YAML file that knows the line of each of its values.
+
+    Attributes:
+        path: The file.
+        data: The value as `yaml.safe_load` gives it (always a mapping).
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read `path`.
+
+        Raises:
+            ContractError: If the file is missing, is not UTF-8, is not YAML, is not a mapping, or
+                has a key twice.
+        """
+        self.path = path
+        self._lines: dict[Key, int] = {}
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except FileNotFoundError:
+            raise ContractError(
+                path, None, "there is no such file", "Check the path, or write the file"
+            ) from None
+        except UnicodeDecodeError as error:
+            raise ContractError(
+                path, None, f"not UTF-8 (byte {error.start})", "Save the file as UTF-8"
+            ) from None
+        try:
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+            self.data: dict[str, Any] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            problem = getattr(error, "problem", None) or "cannot be parsed"
+            raise ContractError(
+                path,
+                mark.line + 1 if mark else None,
+                f"not valid YAML: {problem}",
+                "Check indentation, quotes and colons on this line and the one above it",
+            ) from None
+        except ValueError as error:  # an impossible date such as 2017-13-45
+            raise ContractError(
+                path,
+                None,
+                f"a value cannot be read: {error}",
+                "Put the value in quotes, or mend it",
+            ) from None
+        if not isinstance(self.data, dict) or not isinstance(node, yaml.MappingNode):
+            raise ContractError(
+                path, 1, "the file holds no mapping", "Begin with `key: value` lines"
+            )
+        self._walk(node, ())
+
+    def _walk(self, node: yaml.Node, key: Key) -> None:
+        self._lines.setdefault(key, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            for name, value in node.value:
+                child = (*key, str(name.value))
+                if child in self._lines:
+                    raise ContractError(
+                        self.path,
+                        name.start_mark.line + 1,
+                        f"`{name.value}` is written twice (first on line {self._lines[child]})",
+                        "Keep one of the two",
+                    )
+                self._lines[child] = name.start_mark.line + 1
+                self._walk(value, child)
+        elif isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                self._walk(value, (*key, index))
+
+    def line(self, *key: str | int) -> int:
+        """The line, from 1, of the value at `key`, or of the nearest value that holds it."""
+        for length in range(len(key), -1, -1):
+            if key[:length] in self._lines:
+                return self._lines[key[:length]]
+        return 1
+
+    def error(self, key: Key, reason: str, remedy: str) -> ContractError:
+        """A ContractError at the line of `key`; the caller raises it."""
+        return ContractError(self.path, self.line(*key), reason, remedy)

@@ -1,0 +1,1 @@
+"""Evaluation: metrics, truth and the report. Training and features do not belong here."""

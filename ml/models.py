@@ -1,0 +1,136 @@
+"""Keep a model as text and JSON behind a keyed digest, and read it only if nobody touched it.
+
+Layout below an output's folder: `<version>/{files…, manifest.json, signature}` and `current.json`,
+which names the version in use. The version is the digest of the content, so that an equal training
+gives an equal version. Never pickle: a pickle runs code, and even text can be hostile.
+What does not belong here: what is in the files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_MANIFEST = "manifest.json"
+_SIGNATURE = "signature"
+_CURRENT = "current.json"
+
+
+class ModelMissingError(LookupError):
+    """No model has been stored in the folder."""
+
+
+class ModelTamperedError(ValueError):
+    """A stored model's files do not match their keyed digest."""
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A verified model: its version, its manifest, its text files by name."""
+
+    version: str
+    manifest: dict[str, Any]
+    files: dict[str, str]
+
+
+def canonical_json(value: object) -> str:
+    """JSON with sorted keys and no NaN: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _framed(contents: Mapping[str, bytes]) -> bytes:
+    """Names and contents with their lengths, so that no two sets give the same bytes."""
+    parts = []
+    for name in sorted(contents):
+        for part in (name.encode(), contents[name]):
+            parts.append(len(part).to_bytes(8, "big"))
+            parts.append(part)
+    return b"".join(parts)
+
+
+def _sign(contents: Mapping[str, bytes], key: bytes) -> str:
+    if not key:
+        raise ValueError("the model key is empty")
+    return hmac.new(key, b"habitus model\0" + _framed(contents), hashlib.sha256).hexdigest()
+
+
+def save_model(
+    folder: Path, files: Mapping[str, str], manifest: Mapping[str, Any], key: bytes
+) -> str:
+    """Store a model below `folder`, make it the current one, give its version.
+
+    The version's folder appears whole or not at all, and the pointer moves last. The manifest must
+    hold nothing that differs between equal trainings (no clock, no run id).
+    """
+    contents = {name: text.encode() for name, text in files.items()}
+    if {_MANIFEST, _SIGNATURE} & set(contents) or any(Path(n).name != n for n in contents):
+        raise ValueError(f"file names are plain and not {_MANIFEST} or {_SIGNATURE}")
+    contents[_MANIFEST] = canonical_json(manifest).encode()
+    version = hashlib.sha256(_framed(contents)).hexdigest()[:16]
+    signature = _sign(contents, key)
+    folder.mkdir(parents=True, exist_ok=True)
+    target, partial = folder / version, folder / f".{version}.partial"
+    if partial.exists():
+        shutil.rmtree(partial)
+    partial.mkdir()
+    for name, content in contents.items():
+        (partial / name).write_bytes(content)
+    (partial / _SIGNATURE).write_text(signature)
+    if target.exists():
+        # Same content, but perhaps damaged since, or signed with an older key.
+        shutil.rmtree(target)
+    partial.rename(target)
+    pointer = canonical_json({"version": version, "signature": _sign_pointer(version, key)})
+    moving = folder / f".{_CURRENT}.partial"
+    moving.write_text(pointer)
+    moving.replace(folder / _CURRENT)
+    return version
+
+
+def _sign_pointer(version: str, key: bytes) -> str:
+    return _sign({_CURRENT: version.encode()}, key)
+
+
+def load_model(folder: Path, key: bytes, version: str | None = None) -> StoredModel:
+    """Read the current model (or a named version) after checking every byte of it.
+
+    Raises:
+        ModelMissingError: nothing stored there.
+        ModelTamperedError: pointer or files differ from what was signed with this key.
+    """
+    if version is None:
+        version = _current_version(folder, key)
+    home = folder / version
+    if Path(version).name != version or not home.is_dir():
+        raise ModelMissingError(f"no model version {version} in {folder.name}; train first")
+    contents = {p.name: p.read_bytes() for p in sorted(home.iterdir()) if p.is_file()}
+    signature = contents.pop(_SIGNATURE, b"")
+    if _MANIFEST not in contents or not hmac.compare_digest(
+        signature, _sign(contents, key).encode()
+    ):
+        raise ModelTamperedError(
+            f"model {folder.name}/{version} does not match its signature: it was changed, or "
+            "signed with another key; train again"
+        )
+    manifest = json.loads(contents.pop(_MANIFEST))
+    return StoredModel(version, manifest, {n: c.decode() for n, c in contents.items()})
+
+
+def _current_version(folder: Path, key: bytes) -> str:
+    pointer = folder / _CURRENT
+    if not pointer.is_file():
+        raise ModelMissingError(f"no model stored in {folder.name}; train first")
+    try:
+        named = json.loads(pointer.read_text())
+        version, signature = str(named["version"]), str(named["signature"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelTamperedError(f"{folder.name}/{_CURRENT} cannot be read") from error
+    if not hmac.compare_digest(signature, _sign_pointer(version, key)):
+        raise ModelTamperedError(f"{folder.name}/{_CURRENT} does not match its signature")
+    return version
