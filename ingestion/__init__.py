@@ -1,0 +1,33 @@
+"""Contract -> validated, pseudonymised, immutable Parquet; ledger; quarantine.
+
+What does NOT belong here: Dagster, dbt, the environment (settings come as arguments), business
+rules (dbt), statistics of what data looks like (expectations).
+
+The way of a record: found (`files`), read as text (`readers`), mapped, cast and checked by one
+generated statement (`compile`), made pseudonymous (`tokens`, `mask`), written as a batch (`batch`),
+and entered in the ledger (`ledger`). Nothing is written twice, nothing is lost:
+records in = accepted + quarantined + exact duplicates, for each file.
+"""
+
+from ingestion.files import Paths
+from ingestion.ingest import ingest_entity
+from ingestion.overview import PendingFile, ledger_totals, pending_files, quarantine_counts
+from ingestion.results import IngestError, SourceError, SourceResult
+from ingestion.schema import ensure_raw_schemas
+from ingestion.tokens import TokenKey, load_or_create_key, tokenise
+
+__all__ = [
+    "IngestError",
+    "Paths",
+    "PendingFile",
+    "SourceError",
+    "SourceResult",
+    "TokenKey",
+    "ensure_raw_schemas",
+    "ingest_entity",
+    "ledger_totals",
+    "load_or_create_key",
+    "pending_files",
+    "quarantine_counts",
+    "tokenise",
+]

@@ -1,0 +1,316 @@
+"""A contract -> the SQL that maps, casts, checks and pseudonymises its records.
+
+What does NOT belong here: running it (`batch`), what a cast looks like (`casts`).
+
+The columns of the statement's stages:
+`src`: the source's columns as clean text; `mapped`: `t_<property>`, the text of each property;
+`typed`: `v_<property>`, its value, with `_reason` where a check failed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from expectations.contract import Contract, Property
+from ingestion import casts, mask
+from ingestion.sql import ident, literal, path_ident
+
+_FREE = "text"
+#: Known since before any history, where neither a time nor `habitus.startsOn` says more.
+EPOCH = "1970-01-01"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The SQL of one chunk.
+
+    Attributes:
+        typed: `select` over the Arrow table `chunk`; parameters `$now`, `$salt`.
+        source_columns: Source columns (dotted) that the contract declares.
+        tokens: (property, token type) of the columns that become tokens.
+    """
+
+    typed: str
+    source_columns: tuple[str, ...]
+    tokens: tuple[tuple[str, str], ...]
+
+
+def declared_columns(contract: Contract) -> tuple[str, ...]:
+    """Source columns that a contract reads, in order, as dotted paths."""
+    found: dict[str, None] = {}
+    for prop in contract.properties:
+        for column in prop.columns:
+            found.setdefault(column)
+    known = contract.known_at
+    if known.kind == "column" and known.value and contract.property(known.value) is None:
+        found.setdefault(known.value)
+    return tuple(found)
+
+
+def json_structure(columns: Sequence[str]) -> str:
+    """json_transform's structure for dotted paths: every leaf as text."""
+    tree: dict[str, object] = {}
+    for column in columns:
+        node = tree
+        *parents, leaf = column.split(".")
+        for parent in parents:
+            child = node.setdefault(parent, {})
+            node = child if isinstance(child, dict) else {}
+        node[leaf] = "VARCHAR"
+    return json.dumps(tree, ensure_ascii=False)
+
+
+def source_stage(
+    contract: Contract,
+    available: Collection[str],
+    clean: Collection[str] = (),
+    chunk: str = "chunk",
+) -> str:
+    """The CTE body `src`: one clean text (or struct of texts) for each declared column."""
+    columns = declared_columns(contract)
+    kind = contract.source.format
+    meta = "_file_idx, _row_number, _byte_offset"
+    if contract.known_at.kind == "path":
+        meta += ", _path_known_at"
+    if kind == "jsonl":
+        tops = dict.fromkeys(column.split(".")[0] for column in columns)
+        listing = ", ".join(
+            f"{casts.clean('j.' + ident(top), False)} as {ident(top)}"
+            if top in columns
+            else f"j.{ident(top)} as {ident(top)}"
+            for top in tops
+        )
+        whole = "(starts_with(line, '{') or starts_with(ltrim(line), '{')) and json_valid(line)"
+        return (
+            f"select {meta}, coalesce(_bad, case when j is null then 'json' end) as _bad, "
+            f"_content, {listing} from (select *, line as _content, "
+            f"case when _bad is null and {whole} "
+            f"then json_transform(line, {literal(json_structure(columns))}) end as j from {chunk})"
+        )
+    if kind == "text":
+        return (
+            f"select {meta}, _bad, line as _content, rtrim(line, chr(10) || chr(13)) as line "
+            f"from {chunk}"
+        )
+    listing = ", ".join(
+        ident(column)
+        if column in clean
+        else f"{casts.clean(ident(column), kind == 'csv')} as {ident(column)}"
+        if column in available
+        else f"null::varchar as {ident(column)}"
+        for column in columns
+    )
+    content = ", ".join(f"coalesce({ident(column)}, chr(24))" for column in sorted(available))
+    return (
+        f"select {meta}, coalesce(_bad, case when contains(_content, chr(0)) then 'nul' end) "
+        f"as _bad, _content, {listing} "
+        f"from (select *, concat_ws(chr(31), {content}) as _content from {chunk})"
+    )
+
+
+def _text(prop: Property, kind: str | None) -> str:
+    if prop.transform is not None:
+        return f"nullif(try(({prop.transform}\n))::varchar, '')"
+    column = prop.physical or prop.name
+    if kind == "jsonl":
+        return casts.clean(path_ident(column), False) if "." in column else ident(column)
+    return ident(column)
+
+
+def _value(prop: Property, contract: Contract, ascii_only: bool) -> str:
+    text = ident(f"t_{prop.name}")
+    if prop.type not in ("string", "text", "json"):
+        return casts.cast(prop, text, contract.timezone)
+    value = text if ascii_only else f"nfc_normalize({text})"
+    if prop.name.endswith("_id") and prop.privacy != "token":
+        value = (
+            f"case when regexp_full_match({value}, '\\d+\\.0') then {value}[:-3] else {value} end"
+        )
+    return value
+
+
+def _known_at(contract: Contract) -> str:
+    known = contract.known_at
+    match known.kind:
+        case "ts":
+            start = contract.starts_on.isoformat() if contract.starts_on else EPOCH
+            fallback = f"timestamp {literal(start)}"
+            if contract.property(contract.entity.ts) is None:
+                return fallback
+            return f"coalesce({ident('v_' + contract.entity.ts)}::timestamp, {fallback})"
+        case "column":
+            if contract.property(known.value or "") is not None:
+                return f"{ident('v_' + (known.value or ''))}::timestamp"
+            return casts.timestamp((), path_ident(known.value or ""), contract.timezone)
+        case "path":
+            return "_path_known_at"
+        case _:
+            return "$now::timestamp"
+
+
+def compile_contract(
+    contract: Contract,
+    available: Collection[str],
+    ascii_only: bool = False,
+    clean: Collection[str] = (),
+) -> Statement:
+    """The statement for chunks of a source.
+
+    Args:
+        contract: The contract.
+        available: The source's columns that the chunk has (all formats but jsonl and text).
+        ascii_only: Whether no text needs Unicode normalisation.
+        clean: Columns that need no trimming.
+    """
+    kind = contract.source.format
+    properties = contract.properties
+    mapped = ", ".join(f"{_text(p, kind)} as {ident('t_' + p.name)}" for p in properties)
+    values = ", ".join(
+        f"{_value(p, contract, ascii_only)} as {ident('v_' + p.name)}" for p in properties
+    )
+    failing: list[tuple[str, str]] = []
+    for prop in properties:
+        is_text = prop.type in ("string", "text", "json")
+        value, text = ident("v_" + prop.name), ident("t_" + prop.name)
+        failing.extend(casts.checks(prop, value, text, is_text))
+    failing.append(("_known_at is null", "required: the moment of knowing is empty"))
+    failing.append(
+        (
+            f"_known_at > $now::timestamp + {casts.FUTURE_ALLOWANCE}",
+            "future: the moment of knowing lies in the future",
+        )
+    )
+    any_failing = " or ".join(f"({condition})" for condition, _reason in failing)
+    reasons = ", ".join(
+        f"case when {condition} then {literal(reason)} end" for condition, reason in failing
+    )
+    unreadable = "case when _bad is not null then 'unreadable: ' || _bad end"
+    exclude = " exclude (_path_known_at)" if contract.known_at.kind == "path" else ""
+    typed = f"""
+with src as ({source_stage(contract, available, clean)}),
+mapped as (
+    select _file_idx, _row_number, _byte_offset, _bad,
+        unhex(md5($salt || _content)) as _hash{_known_columns(contract)}, {mapped}
+    from src
+),
+valued as (select *, {values} from mapped),
+known as (
+    select *{exclude}, {_known_at(contract)} as _known_at from valued
+)
+select * exclude (_bad),
+    coalesce({unreadable}, case when {any_failing} then concat_ws('; ', {reasons}) end)
+        as _reason
+from known
+"""
+    tokens = tuple(
+        (prop.name, prop.token_type)
+        for prop in properties
+        if prop.privacy == "token" and prop.token_type
+    )
+    return Statement(typed, declared_columns(contract), tokens)
+
+
+def _known_columns(contract: Contract) -> str:
+    known = contract.known_at
+    if known.kind == "path":
+        return ", _path_known_at"
+    if known.kind != "column" or contract.property(known.value or "") is not None:
+        return ""
+    top = (known.value or "").split(".")[0]
+    return f", {ident(top)}"
+
+
+def output_columns(contract: Contract) -> str:
+    """The select list of raw: fields, `attributes`, meta; over `typed` and its token joins."""
+    listing = []
+    for field in contract.entity.fields:
+        prop = contract.property(field.name)
+        value = f"null::{field.duckdb_type}" if prop is None else _output(prop, contract)
+        listing.append(f"{value}::{field.duckdb_type} as {ident(field.name)}")
+    extras = [p for p in contract.properties if not p.canonical and p.privacy != "drop"]
+    listing.append(f"{_attributes(extras, contract)} as attributes")
+    return ", ".join(listing)
+
+
+def _output(prop: Property, contract: Contract) -> str:  # noqa: PLR0911 - one per fate
+    value = ident("v_" + prop.name)
+    if prop.privacy == "token":
+        return ident("k_" + prop.name)
+    if prop.privacy == "drop":
+        return "null"
+    if prop.privacy == "generalise":
+        if prop.type in ("date", "timestamp"):
+            return f"date_trunc('year', {value})"
+        return f"(floor({value} / 10) * 10)"
+    if prop.type == _FREE:
+        return mask.free_text(value)
+    if prop.type in ("string", "json") and prop.name not in contract.entity.key:
+        return mask.emails_if_any(value)
+    return value
+
+
+def _attributes(extras: Sequence[Property], contract: Contract) -> str:
+    """A JSON object of the extras that have a value; '{}' if none has."""
+    if not extras:
+        return "'{}'"
+    parts = []
+    for prop in extras:
+        value = _output(prop, contract)
+        if prop.type in ("date", "timestamp"):
+            value = f"({value})::{prop.type}::varchar"
+        parts.append(
+            f"case when {value} is not null then {literal(json.dumps(prop.name) + ':')} "
+            f"|| to_json({value})::varchar end"
+        )
+    return "'{' || concat_ws(',', " + ", ".join(parts) + ") || '}'"
+
+
+def has_identities(contract: Contract) -> bool:
+    """Whether any property of the contract is restricted in any way."""
+    return any(prop.privacy is not None or prop.type == _FREE for prop in contract.properties)
+
+
+def record_text(contract: Contract, available: Collection[str]) -> tuple[str, dict[str, str]]:
+    """How a failed record is kept: (SQL of its JSON text over `src`, token columns it needs).
+
+    The second value maps a source column (dotted) to the token type under which it is kept; its
+    token is expected as `k_<position>` in `record_token_columns` order.
+    """
+    fate: dict[str, str] = {}
+    for prop in contract.properties:
+        for column in prop.columns:
+            if prop.privacy == "token" and prop.transform is None:
+                fate[column] = f"token:{prop.token_type}"
+            elif prop.privacy is not None:
+                fate.setdefault(column, "restricted")
+    tokens = {c: f.removeprefix("token:") for c, f in fate.items() if f.startswith("token:")}
+    keys = {
+        column
+        for prop in contract.properties
+        if prop.name.endswith("_id") or prop.name in contract.entity.key
+        for column in prop.columns
+    }
+    hidden = has_identities(contract)
+    parts = []
+    kind = contract.source.format
+    declared = declared_columns(contract)
+    for column in declared:
+        value = path_ident(column) if kind == "jsonl" else ident(column)
+        if column in tokens:
+            kept = ident("k_" + column)
+        elif column in fate:
+            kept = f"case when {value} is not null then {literal(mask.RESTRICTED_MARK)} end"
+        elif kind == "text":
+            kept = mask.shape(value) if hidden else mask.free_text(value)
+        else:
+            kept = mask.emails(value) if column in keys else mask.free_text(value)
+        parts.append(f"{literal(column)}, {kept}")
+    if kind in ("csv", "parquet"):
+        parts.extend(
+            f"{literal(column)}, {literal(mask.UNDECLARED_MARK)}"
+            for column in sorted(available)
+            if column not in declared
+        )
+    return f"json_object({', '.join(parts)})::varchar", tokens

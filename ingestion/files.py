@@ -1,0 +1,226 @@
+"""Finding, hashing and opening a source's files.
+
+What does NOT belong here: what is in them (`readers`), what has been read already (`ledger`).
+
+A file is read from disk once for each ingestion: its hash, and its decompressed bytes, come from
+the same read. Two threads do this ahead of the parser (hashing and inflating release the GIL).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from expectations.contract import Contract
+from ingestion.results import FileError, SourceError
+
+GZIP_MAGIC = b"\x1f\x8b"
+#: zip and xlsx, Parquet, PDF, zstd, bzip2, 7z, xz, old Office.
+_FOREIGN_MAGIC = (
+    b"PK\x03\x04",
+    b"PAR1",
+    b"%PDF",
+    b"\x28\xb5\x2f\xfd",
+    b"BZh",
+    b"7z\xbc\xaf",
+    b"\xfd7zXZ",
+    b"\xd0\xcf\x11\xe0",
+)
+#: A file that inflates beyond this, or beyond RATIO times its size, is taken for a bomb.
+MAX_INFLATED = 8 << 30
+MAX_RATIO = 400
+MIN_BOMB = 64 << 20
+READ_AHEAD = 8
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where a deployment's ingestion reads and writes.
+
+    Attributes:
+        landing: Folder of files as they came; never written.
+        lake: The lake; raw batches go to `raw/<entity>/`.
+        ledger: The ledger's SQLite file.
+        quarantine: Folder of the quarantine, with one folder for each source.
+    """
+
+    landing: Path
+    lake: Path
+    ledger: Path
+    quarantine: Path
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """A file of a source.
+
+    Attributes:
+        path: Where it is.
+        shown: Its path as messages and the ledger show it: below landing where it is there.
+        fault: Why it must not be read (a link that leaves the landing zone), or None.
+    """
+
+    path: Path
+    shown: str
+    fault: str | None = None
+
+
+@dataclass
+class OpenFile:
+    """A file whose content is at hand.
+
+    Attributes:
+        found: The file.
+        sha256: Of its bytes as they are on disk, in hex.
+        size: Bytes on disk.
+        data: Decompressed bytes; None for Parquet, for known contents and for faulty files.
+        error: Why it cannot be read as a whole, or None.
+    """
+
+    found: FoundFile
+    sha256: str
+    size: int
+    data: bytes | None = None
+    error: FileError | None = None
+
+
+def _pattern(contract: Contract, landing: Path) -> tuple[str, Path | None, list[str]]:
+    """(glob pattern, root that files must not leave, all places looked at)."""
+    path = contract.source.path or ""
+    if path.startswith("package:"):
+        package, _, inner = path.removeprefix("package:").partition("/")
+        spec = importlib.util.find_spec(package)
+        places = list(spec.submodule_search_locations or []) if spec else []
+        if not places:
+            raise SourceError(
+                f"{contract.path.name}: source `{contract.name}` reads `{path}`, but the package "
+                f"`{package}` is not installed. Install it (make real-data), or point servers.path "
+                "at your own copy of the file"
+            )
+        return str(Path(places[0]) / inner), None, [str(Path(places[0]) / inner)]
+    if Path(path).is_absolute():
+        return path, None, [path]
+    inside = landing / path
+    if _glob(str(inside)):
+        return str(inside), landing, [str(inside)]
+    beside = contract.path.parent / path
+    return str(beside), None, [str(inside), str(beside)]
+
+
+def _glob(pattern: str) -> list[Path]:
+    """Files of a glob, sorted. `**` follows no link out of the folder; a plain path is itself."""
+    whole = Path(pattern)
+    parts = whole.parts
+    first = next((i for i, part in enumerate(parts) if any(c in part for c in "*?[")), None)
+    if first is None:
+        return [whole] if whole.exists() else []
+    return sorted(Path(*parts[:first]).glob("/".join(parts[first:])))
+
+
+def find_files(contract: Contract, landing: Path) -> list[FoundFile]:
+    """The files of a local source, sorted by path.
+
+    Raises:
+        SourceError: If there is none: it names the contract, the places looked at, the remedy.
+    """
+    pattern, root, places = _pattern(contract, landing)
+    found = []
+    for path in _glob(pattern):
+        if path.is_dir() or path.name.startswith("."):
+            continue
+        fault = None
+        if root is not None and not path.resolve().is_relative_to(root.resolve()):
+            fault = "a link that leaves the landing zone"
+        shown = path.relative_to(landing) if path.is_relative_to(landing) else path
+        found.append(FoundFile(path, shown.as_posix(), fault))
+    if not found:
+        raise SourceError(
+            f"{contract.path.name}: source `{contract.name}` has no file. Looked for "
+            + " and ".join(places)
+            + ". Put the files there, or mend servers.path in the contract"
+        )
+    return found
+
+
+def inflate(data: bytes) -> bytes:
+    """Decompress gzip, of one or several members.
+
+    Raises:
+        FileError: If it is truncated, damaged, or a bomb.
+    """
+    limit = min(MAX_INFLATED, max(MIN_BOMB, len(data) * MAX_RATIO))
+    parts: list[bytes] = []
+    total = 0
+    rest = data
+    while rest:
+        member = zlib.decompressobj(31)
+        try:
+            part = member.decompress(rest, limit - total + 1)
+        except zlib.error:
+            raise FileError("file_damaged", "gzip data is damaged") from None
+        total += len(part)
+        parts.append(part)
+        if total > limit:
+            raise FileError("file_bomb", f"inflates beyond {limit >> 20} MiB")
+        if not member.eof:
+            raise FileError("file_truncated", "gzip ends before its end", _lines_in(parts))
+        rest = member.unused_data.lstrip(b"\x00")
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _lines_in(parts: Sequence[bytes]) -> int:
+    return sum(part.count(b"\n") for part in parts)
+
+
+def _open(found: FoundFile, is_parquet: bool, known: Callable[[str], bool]) -> OpenFile:
+    if found.fault is not None:
+        digest = hashlib.sha256(found.shown.encode()).hexdigest()
+        return OpenFile(found, digest, 0, error=FileError("file_link", found.fault))
+    if is_parquet:
+        with found.path.open("rb") as handle:
+            digest = hashlib.file_digest(handle, "sha256").hexdigest()
+        return OpenFile(found, digest, found.path.stat().st_size)
+    data = found.path.read_bytes()
+    opened = OpenFile(found, hashlib.sha256(data).hexdigest(), len(data))
+    if known(opened.sha256):
+        return opened
+    if not data:
+        opened.error = FileError("file_empty", "the file is empty")
+        return opened
+    try:
+        opened.data = inflate(data) if data.startswith(GZIP_MAGIC) else data
+        if data.startswith(_FOREIGN_MAGIC):
+            raise FileError("file_magic", "not a text file")
+        if found.path.suffix == ".gz" and not data.startswith(GZIP_MAGIC):
+            raise FileError("file_magic", "named .gz but it is no gzip file")
+    except FileError as error:
+        opened.data, opened.error = None, error
+    return opened
+
+
+def open_files(
+    found: Sequence[FoundFile], is_parquet: bool, known: Callable[[str], bool], threads: int = 2
+) -> Iterator[OpenFile]:
+    """Open files in order, a few ahead of the caller.
+
+    Args:
+        found: The files.
+        is_parquet: Whether only hashes are wanted.
+        known: Whether a content has been read before: its bytes are then not kept.
+        threads: How many files are opened at once.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[OpenFile]] = deque()
+        todo = iter(found)
+        for item in todo:
+            waiting.append(pool.submit(_open, item, is_parquet, known))
+            if len(waiting) >= READ_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

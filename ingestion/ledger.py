@@ -1,0 +1,207 @@
+"""The ledger: which contents have been read, exactly once, in SQLite.
+
+What does NOT belong here: the batches themselves (`batch`). No value of a record is kept here.
+
+A batch is entered as `writing` before its first byte, and as `done` in one transaction with its
+files. Whatever a crash leaves in between is known by that entry, and removed at the next start.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+_TABLES = """
+create table if not exists batches (
+    batch_id text primary key, source text not null, status text not null, run_id text not null,
+    wrote_raw integer, started_at text not null, finished_at text
+);
+create table if not exists files (
+    source text not null, sha256 text not null, path text not null, bytes integer not null,
+    status text not null, batch_id text, run_id text not null, ingested_at text not null,
+    records_in integer not null, accepted integer not null, quarantined integer not null,
+    duplicates integer not null, known_from text, known_to text, contract text,
+    primary key (source, sha256)
+);
+create table if not exists columns (
+    source text not null, name text not null, first_seen_at text not null,
+    primary key (source, name)
+);
+create table if not exists watermarks (
+    source text primary key, value text, kind text, updated_at text not null
+);
+create index if not exists batches_by_source on batches (source, status);
+"""
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file's line in the ledger.
+
+    Attributes:
+        sha256: Content hash.
+        path: As shown.
+        size: Bytes on disk.
+        status: loaded or quarantined.
+        records_in: Records, counted apart from the parser.
+        accepted: Written to raw.
+        quarantined: Written to the quarantine.
+        duplicates: Counted only.
+        known_from: Earliest moment of knowing among the accepted.
+        known_to: Latest.
+    """
+
+    sha256: str
+    path: str
+    size: int
+    status: str
+    records_in: int
+    accepted: int
+    quarantined: int
+    duplicates: int
+    known_from: datetime | None = None
+    known_to: datetime | None = None
+
+
+class Ledger:
+    """The ledger of one deployment.
+
+    Args:
+        path: The SQLite file; made if missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
+        self._db.execute("pragma journal_mode = wal")
+        self._db.execute("pragma synchronous = full")
+        self._db.executescript(_TABLES)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def writing(self, source: str) -> Iterator[None]:
+        """Hold the source: a second ingestion of it, in any process, waits here."""
+        lock = self._path.with_name(f"{self._path.name}.{source}.lock")
+        with lock.open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    def known(self, source: str) -> set[str]:
+        """Content hashes that have been read for a source."""
+        rows = self._db.execute("select sha256 from files where source = ?", (source,))
+        return {row[0] for row in rows}
+
+    def raw_batches(self, source: str) -> list[str]:
+        """A source's finished batches that have a raw file."""
+        rows = self._db.execute(
+            "select batch_id from batches where source = ? and status = 'done' and wrote_raw "
+            "order by batch_id",
+            (source,),
+        )
+        return [row[0] for row in rows]
+
+    def unfinished(self, source: str) -> list[str]:
+        """Batches that a crash left behind."""
+        rows = self._db.execute(
+            "select batch_id from batches where source = ? and status = 'writing'", (source,)
+        )
+        return [row[0] for row in rows]
+
+    def forget(self, batch_id: str) -> None:
+        """Take an unfinished batch out."""
+        self._db.execute(
+            "delete from batches where batch_id = ? and status = 'writing'", (batch_id,)
+        )
+
+    def begin(self, batch_id: str, source: str, run_id: str, now: datetime) -> None:
+        """Enter a batch before it is written."""
+        self._db.execute(
+            "insert or replace into batches values (?, ?, 'writing', ?, null, ?, null)",
+            (batch_id, source, run_id, now.isoformat()),
+        )
+
+    def finish(
+        self,
+        batch_ids: Sequence[str],
+        source: str,
+        run_id: str,
+        files: Sequence[FileEntry],
+        *,
+        now: datetime,
+        contract: str,
+        wrote_raw: Sequence[bool],
+        watermark: tuple[str, str] | None = None,
+    ) -> None:
+        """Enter batches as done, with their files and the watermark, in one transaction."""
+        self._db.execute("begin immediate")
+        try:
+            for batch_id, wrote in zip(batch_ids, wrote_raw, strict=True):
+                self._db.execute(
+                    "update batches set status = 'done', finished_at = ?, "
+                    "wrote_raw = ? where batch_id = ?",
+                    (now.isoformat(), int(wrote), batch_id),
+                )
+            for entry in files:
+                self._db.execute(
+                    "insert into files values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        source,
+                        entry.sha256,
+                        entry.path,
+                        entry.size,
+                        entry.status,
+                        batch_ids[0] if batch_ids else None,
+                        run_id,
+                        now.isoformat(),
+                        entry.records_in,
+                        entry.accepted,
+                        entry.quarantined,
+                        entry.duplicates,
+                        entry.known_from.isoformat() if entry.known_from else None,
+                        entry.known_to.isoformat() if entry.known_to else None,
+                        contract,
+                    ),
+                )
+            if watermark is not None:
+                self._db.execute(
+                    "insert or replace into watermarks values (?, ?, ?, ?)",
+                    (source, *watermark, now.isoformat()),
+                )
+        except BaseException:
+            self._db.execute("rollback")
+            raise
+        self._db.execute("commit")
+
+    def watermark(self, source: str) -> tuple[str, str] | None:
+        """(value as text, its type) up to which a source has been read."""
+        return self._db.execute(
+            "select value, kind from watermarks where source = ?", (source,)
+        ).fetchone()
+
+    def new_columns(self, source: str, columns: Sequence[str], now: datetime) -> list[str] | None:
+        """Enter a source's columns; gives those not seen before, or None at the first time."""
+        rows = self._db.execute("select name from columns where source = ?", (source,))
+        seen = {row[0] for row in rows}
+        fresh = [name for name in columns if name not in seen]
+        self._db.executemany(
+            "insert or ignore into columns values (?, ?, ?)",
+            [(source, name, now.isoformat()) for name in fresh],
+        )
+        return fresh if seen else None
+
+    def other_contracts(self, source: str, digest: str) -> int:
+        """How many files were loaded under another version of the contract's text."""
+        row = self._db.execute(
+            "select count(*) from files where source = ? and contract <> ? and status = 'loaded'",
+            (source, digest),
+        ).fetchone()
+        return int(row[0])

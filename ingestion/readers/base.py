@@ -1,0 +1,47 @@
+"""What every reader gives.
+
+What does NOT belong here: any one format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+#: A longer record is quarantined unread; no honest customer record comes near it.
+MAX_RECORD_BYTES = 1 << 20
+#: So much of an unreadable record is kept as text.
+KEPT_TEXT = 4096
+
+META = pa.schema(
+    [
+        ("_file_idx", pa.int32()),
+        ("_row_number", pa.int64()),
+        ("_byte_offset", pa.int64()),
+        ("_bad", pa.string()),
+        ("_raw", pa.string()),
+    ]
+)
+
+
+@dataclass
+class Records:
+    """Records of some files as text.
+
+    Attributes:
+        table: `_file_idx _row_number _byte_offset _bad _raw`, then the source's columns as text.
+            `_bad` says why a record could not be read (its columns are then null), and `_raw` has
+            its text.
+        counts: Records in each file, counted apart from the parser, by file index.
+        columns: The source's columns, in the order of the files.
+        clean: Columns whose text cannot have space at its ends, as they were numbers or times.
+        ascii_only: Whether no text has a character beyond ASCII.
+    """
+
+    table: pa.Table
+    counts: dict[int, int]
+    columns: Sequence[str]
+    ascii_only: bool = False
+    clean: frozenset[str] = frozenset()

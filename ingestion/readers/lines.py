@@ -1,0 +1,221 @@
+"""Bytes -> records of one line each (JSONL and text), and the encodings of all text formats.
+
+What does NOT belong here: quotes (`delimited`), JSON itself (DuckDB reads it, see `compile`).
+
+What a record is, for JSONL and text: a line that is not blank. A line ends with LF, CR LF, or, in a
+file without any LF, CR. Blank is defined once, in `BLANK`.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ingestion.files import OpenFile
+from ingestion.readers.base import KEPT_TEXT, MAX_RECORD_BYTES, Records
+from ingestion.results import FileError
+
+#: A line of only these bytes is blank, and no record.
+BLANK = b" \t\r"
+#: Stands in the text where a byte could not be decoded (a Unicode noncharacter).
+UNDECODABLE = "\ufdd0"
+
+Bytes = npt.NDArray[np.uint8]
+Offsets = npt.NDArray[np.int64]
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return UNDECODABLE, error.start + 1
+
+
+codecs.register_error("habitus.mark", _mark)
+
+
+def to_utf8(data: bytes, encoding: str) -> bytes:
+    """Text as UTF-8 without a byte-order mark.
+
+    A byte-order mark wins over the declared encoding. A byte that cannot be decoded becomes
+    UNDECODABLE, so that its record fails alone.
+
+    Raises:
+        FileError: If the bytes are not text in that encoding at all (UTF-16 cut in the middle).
+    """
+    if data.startswith(codecs.BOM_UTF8):
+        return to_utf8(data[3:], "utf-8")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    name = codecs.lookup(encoding).name
+    if name == "ascii":
+        name = "utf-8"
+    if name == "utf-8":
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError:
+            return data.decode("utf-8", "habitus.mark").encode()
+        return data
+    if name.startswith(("utf-16", "utf-32")):
+        try:
+            return data.decode(name).encode()
+        except UnicodeError:
+            raise FileError("file_encoding", f"not {encoding}") from None
+    return data.decode(name, "habitus.mark").encode()
+
+
+def count_lines(data: bytes, blank: bytes = BLANK) -> int:
+    """Records of a text counted without the splitter: lines that are not blank."""
+    if b"\n" not in data:
+        data = data.replace(b"\r", b"\n")
+    return sum(map(bool, data.translate(None, blank).split(b"\n")))
+
+
+def line_spans(buffer: Bytes, blank: bytes = BLANK) -> tuple[Offsets, Offsets]:
+    """(starts, ends) of the lines that are not blank; ends are behind the line's LF.
+
+    Args:
+        buffer: The bytes, with LF as the end of line.
+        blank: Bytes that make no record.
+    """
+    if buffer.size == 0:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    ends = np.flatnonzero(buffer == 10).astype(np.int64) + 1
+    if ends.size == 0 or ends[-1] != buffer.size:
+        ends = np.append(ends, buffer.size)
+    starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
+    short = np.flatnonzero(ends - starts <= 2)
+    is_blank = np.zeros(ends.size, bool)
+    ignored = np.zeros(256, bool)
+    ignored[list(blank + b"\n")] = True
+    if short.size or ignored[buffer[starts]].any():
+        solid = ~ignored[buffer]
+        is_blank = np.add.reduceat(solid, starts, dtype=np.int64) == 0
+    return starts[~is_blank], ends[~is_blank]
+
+
+def newline_form(data: bytes) -> bytes:
+    """The text with LF line ends: CR LF, and CR where there is no LF, become LF.
+
+    So a record has the same content whatever ends its line.
+    """
+    if b"\r" not in data:
+        return data
+    return data.replace(b"\r\n", b"\n") if b"\n" in data else data.replace(b"\r", b"\n")
+
+
+def flag_bad(buffer: Bytes, starts: Offsets, ends: Offsets) -> dict[int, str]:
+    """Records (by position) that must not be parsed: too long, with NUL, or not decodable."""
+    bad: dict[int, str] = {}
+    for index in np.flatnonzero(ends - starts > MAX_RECORD_BYTES):
+        bad[int(index)] = "oversized"
+    mark = UNDECODABLE.encode()
+    suspects = np.flatnonzero(buffer == mark[0])
+    if suspects.size:
+        suspects = suspects[suspects + 2 < buffer.size]
+        hit = (buffer[suspects + 1] == mark[1]) & (buffer[suspects + 2] == mark[2])
+        _flag(bad, suspects[hit], starts, ends, "encoding")
+    _flag(bad, np.flatnonzero(buffer == 0), starts, ends, "nul")
+    return bad
+
+
+def _flag(
+    bad: dict[int, str], at: npt.NDArray[np.int64], starts: Offsets, ends: Offsets, why: str
+) -> None:
+    if at.size == 0:
+        return
+    for index in np.unique(np.searchsorted(starts, at, side="right") - 1):
+        if index >= 0:
+            bad.setdefault(int(index), why)
+
+
+def kept_text(data: bytes) -> str:
+    """The beginning of an unreadable record as text without NUL."""
+    text = data[:KEPT_TEXT].decode("utf-8", "replace").replace(UNDECODABLE, "\ufffd")
+    return text.replace("\x00", "\u2400").rstrip("\r\n")
+
+
+def without_head(data: bytes, lines: int) -> bytes:
+    """The text behind its first `lines` lines."""
+    at = 0
+    for _ in range(lines):
+        at = data.find(b"\n", at) + 1
+        if at == 0:
+            return b""
+    return data[at:]
+
+
+def prepare(data: bytes, encoding: str, skip_lines: int = 0) -> bytes:
+    """A file's text as UTF-8 with LF line ends, without its head.
+
+    Raises:
+        FileError: If the bytes are not text in that encoding at all.
+    """
+    return without_head(newline_form(to_utf8(data, encoding)), skip_lines)
+
+
+def read_lines(files: Sequence[OpenFile], column: str) -> Records:
+    """Records of several files in one table with one text column.
+
+    Args:
+        files: Opened files, their data prepared; it is taken from them.
+        column: Name of the text column.
+    """
+    texts: list[bytes] = []
+    for opened in files:
+        text = opened.data or b""
+        opened.data = None
+        texts.append(text if text.endswith(b"\n") or not text else text + b"\n")
+    counts = {index: count_lines(text) for index, text in enumerate(texts)}
+    borders = np.cumsum([0, *(len(text) for text in texts)])
+    joined = texts[0] if len(texts) == 1 else b"".join(texts)
+    texts.clear()
+    buffer = np.frombuffer(joined, np.uint8)
+    starts, ends = line_spans(buffer)
+    file_idx = np.searchsorted(borders, starts, side="right") - 1
+    first = np.searchsorted(starts, borders[:-1], side="left")
+    bad = flag_bad(buffer, starts, ends)
+    lines = string_array(joined, starts, ends)
+    if bad:
+        keep = np.ones(starts.size, bool)
+        keep[list(bad)] = False
+        lines = pa.compute.if_else(pa.array(keep), lines, pa.scalar(None, pa.string()))
+    table = pa.table(
+        {
+            "_file_idx": pa.array(file_idx.astype(np.int32)),
+            "_row_number": pa.array(np.arange(starts.size) - first[file_idx] + 1),
+            "_byte_offset": pa.array(starts - borders[file_idx]),
+            "_bad": sparse(bad, starts.size),
+            "_raw": sparse({i: kept_text(joined[starts[i] : ends[i]]) for i in bad}, starts.size),
+            column: lines,
+        }
+    )
+    ascii_only = bool(buffer.size == 0 or buffer.max() < 128)
+    return Records(table, counts, [column], ascii_only)
+
+
+def string_array(data: bytes, starts: Offsets, ends: Offsets) -> pa.Array:
+    """An Arrow string array over bytes, without a copy where the spans touch each other."""
+    if starts.size == 0:
+        return pa.array([], pa.string())
+    if np.array_equal(starts[1:], ends[:-1]):
+        offsets = np.append(starts, ends[-1]).astype(np.int32)
+        return pa.StringArray.from_buffers(
+            starts.size, pa.py_buffer(offsets.tobytes()), pa.py_buffer(data)
+        )
+    return pa.array([data[a:b] for a, b in zip(starts, ends, strict=True)], pa.binary()).cast(
+        pa.string()
+    )
+
+
+def sparse(values: dict[int, str], size: int) -> pa.Array:
+    """A string array that is null but at the given positions."""
+    if not values:
+        return pa.nulls(size, pa.string())
+    column: list[str | None] = [None] * size
+    for index, value in values.items():
+        column[index] = value
+    return pa.array(column, pa.string())
