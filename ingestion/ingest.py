@@ -12,13 +12,13 @@ from types import MappingProxyType
 import duckdb
 
 from expectations.contract import Contract, Entity
-from ingestion.batch import Session
 from ingestion.casts import utc
 from ingestion.files import Paths
 from ingestion.ledger import Ledger
 from ingestion.results import SourceResult
 from ingestion.run import SourceRun
 from ingestion.schema import ensure_raw_schemas
+from ingestion.session import Session
 from ingestion.sql import ident
 from ingestion.tokens import TokenKey
 

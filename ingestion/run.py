@@ -13,23 +13,18 @@ from datetime import datetime, timedelta
 
 import pyarrow as pa
 
-from ingestion.batch import (
-    ChunkFile,
-    Counts,
-    Session,
-    batch_id_of,
-    quarantine_file,
-    write_chunk,
-)
+from ingestion.batch import batch_id_of, write_chunk
 from ingestion.compile import declared_columns
 from ingestion.files import FoundFile, OpenFile, find_files, open_files
 from ingestion.ledger import FileEntry, Ledger
 from ingestion.postgres import read_table
+from ingestion.quarantine import quarantine_file
 from ingestion.readers.base import META, Records
 from ingestion.readers.delimited import join_tables, read_delimited
 from ingestion.readers.lines import prepare, read_lines
 from ingestion.readers.parquet import footer, read_parquet
 from ingestion.results import ConservationError, FileError, SourceResult
+from ingestion.session import ChunkFile, Counts, Session
 
 #: A chunk is closed when it holds so many bytes of text, or records.
 CHUNK_BYTES = 192 << 20

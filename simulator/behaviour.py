@@ -1,6 +1,6 @@
 """What people do day by day: buy, wait for parcels, complain, open messages, lose interest.
 
-Not here: products, identifiers, web events or files; only the numbers behind them.
+Does not belong here: products, identifiers, web events or files; only the numbers behind them.
 """
 
 from __future__ import annotations

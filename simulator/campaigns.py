@@ -1,6 +1,6 @@
 """The campaign plan and its true effects.
 
-Not here: who was sent what on a day (behaviour.py) and message records (sources.py).
+Does not belong here: who was sent what on a day (behaviour.py) and message records (sources.py).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 All events are numbers first (numpy); DuckDB turns them into lines, a few hundred thousand at a
 time, and the lines' buffer is cut into files, so that ten million events need little memory.
 The collector keeps one file an hour for the latest days and one a day for older ones.
-Not here: who visits when (sessions.py).
+Does not belong here: who visits when (sessions.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Is the shop a fair exam? Oracle, simple rules and base rate at the last cutoff.
 
-Not here: any model of habitus; those are judged in ml/evaluation.
+Does not belong here: any model of habitus; those are judged in ml/evaluation.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Hard: shared family browsers, second accounts, changed and mistyped e-mails, re-used telephone
 numbers, guests who register later, browsers that lose their cookie.
-Not here: which record carries which identifier (orders.py, events.py, sources.py).
+Does not belong here: which record carries which identifier (orders.py, events.py, sources.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Writing files in the mess of life: duplicates, malformed records, odd encodings, and the count.
 
-Not here: what the records say (orders.py, sources.py, events.py).
+Does not belong here: what the records say (orders.py, sources.py, events.py).
 """
 
 from __future__ import annotations

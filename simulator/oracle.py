@@ -6,7 +6,7 @@ purchase it is known; the hidden regime is a three-state chain, stepped day by d
 
 The state at the cutoff includes parcels and tickets under way, whose outcome is already drawn.
 The calendar, the price list and the campaign plan are taken as known.
-Not here: scores of models against the oracle (exam.py).
+Does not belong here: scores of models against the oracle (exam.py).
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from simulator.behaviour import NEVER
 from simulator.campaigns import Campaigns
 from simulator.people import People
 from simulator.propensity import cool_hazard, intensity, step_regimes
@@ -153,6 +152,3 @@ def p_no_purchase(truth: Path, as_of: date, horizon_days: int) -> pd.DataFrame:
     known = load_truth(truth)
     p = no_purchase(known, known.calendar.index(as_of), horizon_days)
     return pd.DataFrame({"person": np.arange(len(p)), "p": p})
-
-
-__all__ = ["NEVER", "Truth", "load_truth", "no_purchase", "p_no_purchase"]

@@ -1,6 +1,6 @@
 """Orders and order lines: from purchases to records with identifiers, money and versions.
 
-Not here: when and why people buy (behaviour.py).
+Does not belong here: when and why people buy (behaviour.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The people of the shop: hidden traits, and the identifiers they go by.
 
-Not here: what they do day by day (behaviour.py) or how records of them look (sources.py).
+Does not belong here: what they do (behaviour.py) or how records of them look (sources.py).
 All names, addresses and numbers are made up: example domains, an unassigned number range.
 """
 

@@ -1,7 +1,7 @@
 """The law of the shop: how likely a person is to buy and to lose interest on one day.
 
 Used by the simulation (behaviour.py) and by the oracle (oracle.py), so that both mean the same.
-Not here: drawing anything at random.
+Does not belong here: drawing anything at random.
 """
 
 from __future__ import annotations

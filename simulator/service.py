@@ -1,6 +1,6 @@
 """Support tickets, reviews and NPS answers, with free text in Chinese and English.
 
-Not here: whether there is a ticket and how it went (behaviour.py).
+Does not belong here: whether there is a ticket and how it went (behaviour.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Visits to the web shop and the app: who came when, on what device, logged in or not.
 
-Not here: the events inside a visit and their files (events.py).
+Does not belong here: the events inside a visit and their files (events.py).
 """
 
 from __future__ import annotations

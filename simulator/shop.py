@@ -1,6 +1,6 @@
 """`simulate`: a shop that never was, from people to source files and truth.
 
-Not here: parameters (world.py), the law of behaviour (propensity.py, behaviour.py).
+Does not belong here: parameters (world.py), the law of behaviour (propensity.py, behaviour.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from simulator.behaviour import NEVER, History, run_history
+from simulator.behaviour import History, run_history
 from simulator.campaigns import plan_campaigns
 from simulator.events import make_events, mess_up, write_events
 from simulator.exam import Exam, sit_exam
@@ -34,10 +34,12 @@ from simulator.sources import (
     write_messages,
     write_products,
 )  # fmt: skip
-from simulator.truth import write_truth
+from simulator.truth import TRUTH_FILES, write_truth
 from simulator.world import Calendar, World, make_prices, plan_anomalies
 
 END = date(2025, 12, 31)
+SOURCES = ("app_events", "campaigns", "consents", "crm", "devices", "market", "messages", "nps",
+           "order_lines", "orders", "products", "reviews", "tickets", "web_events")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,16 @@ def streams(seed: int) -> dict[str, np.random.Generator]:
              "sessions", "events", "web_events", "app_events", "order_files")  # fmt: skip
     children = np.random.SeedSequence(seed).spawn(len(names))
     return {k: np.random.default_rng(s) for k, s in zip(names, children, strict=True)}
+
+
+def _clear(folder: Path, known: tuple[str, ...]) -> None:
+    """Remove what an earlier generation wrote; refuses a folder that holds anything else."""
+    if not folder.exists():
+        return
+    strange = sorted(p.name for p in folder.iterdir() if p.name not in known)
+    if strange:
+        raise ValueError(f"{folder} holds {strange[0]}, which no shop wrote: give an empty folder")
+    shutil.rmtree(folder)
 
 
 def _seen(shop: Shop, visits: Sessions) -> pd.DataFrame:
@@ -176,7 +188,8 @@ def simulate(
 ) -> Summary:
     """Generate the shop's source files under `out` and its truth under `truth`.
 
-    The same arguments give byte-identical files. Both folders are emptied first.
+    The same arguments give byte-identical files. What an earlier generation
+    wrote in the two folders is removed first.
 
     Args:
         out: landing folder; one folder a source appears below it.
@@ -192,13 +205,12 @@ def simulate(
         The figures of the exam and the counts of every source.
 
     Raises:
-        ValueError: for too few customers or days.
+        ValueError: for too few customers or days, or a folder that holds something else.
     """
     if customers < 100 or days < 90:
         raise ValueError("customers must be 100 or more and days 90 or more")
-    for folder in (out, truth):
-        if folder.exists():
-            shutil.rmtree(folder)
+    _clear(out, SOURCES)
+    _clear(truth, TRUTH_FILES)
     rng = streams(seed)
     made = generate(customers, days, events_per_day, rng, end=end, world=world)
     shop, visits, known = made.shop, made.visits, made.truth
@@ -216,6 +228,3 @@ def simulate(
         exam, {k: landing.counts[k].as_dict() for k in sorted(landing.counts)}, customers,
         len(known.purchases), len(found), float((~own["is_resolvable"]).mean()),
     )  # fmt: skip
-
-
-__all__ = ["END", "NEVER", "Summary", "simulate"]

@@ -1,6 +1,6 @@
 """Source files of the customer register, products, devices, market, consents and campaigns.
 
-Not here: orders (orders.py), tickets and feedback (service.py), web and app events (events.py).
+Does not belong here: orders (orders.py), tickets and feedback (service.py), events (events.py).
 """
 
 from __future__ import annotations

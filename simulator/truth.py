@@ -1,6 +1,6 @@
 """The truth folder: who is who, what drives whom, what was injected, what a reader must count.
 
-Only evaluation may read it. Not here: anything that a source file shows.
+Only evaluation may read it. What a source file shows does not belong here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from simulator.behaviour import NEVER
 from simulator.exam import Exam
 from simulator.identity import JUNK_EMAILS, JUNK_PHONE
 from simulator.mess import Count
@@ -24,6 +23,12 @@ from simulator.oracle import Truth
 from simulator.sessions import Sessions
 from simulator.sources import Shop
 
+TRUTH_FILES = (
+    "anomalies.json", "campaign_effects.parquet", "campaigns.parquet", "churn_state.parquet",
+    "exam.json", "expected.json", "identities.parquet", "orders.parquet", "persons.parquet",
+    "price_index.parquet", "products.parquet", "purchases.parquet", "shocks.parquet",
+    "world.json",
+)  # fmt: skip
 KEY = ["id_type", "id_value", "name"]
 
 
@@ -164,6 +169,3 @@ def write_truth(
     found = identities(shop, visits)
     save(found, folder / "identities.parquet")
     return found
-
-
-__all__ = ["NEVER", "identities", "save", "write_truth"]

@@ -1,6 +1,6 @@
 """Every parameter of the simulated shop, and its calendar and price list.
 
-Not here: people (people.py), the daily process (behaviour.py), output files (sources.py).
+Does not belong here: people (people.py), the daily process (behaviour.py), files (sources.py).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class World:
     # purchase rhythm
     rate_shape: float = 3.2  # gamma shape of the base purchase rate over people
     rate_mean: float = 1 / 24  # mean base purchase rate, purchases per day
-    chance_rate: float = 1 / 500  # purchases a day of anybody, whatever their state (a present)
+    chance_rate: float = 1 / 450  # purchases a day of anybody, whatever their state (a present)
     rhythm_floor: float = 0.35  # rate right after a purchase, as a share of the base rate
     rhythm_gain: float = 1.35  # what is added as the person's own gap passes
     established_share: float = 0.55  # people who were customers before the first day

@@ -263,7 +263,8 @@ WORDS: dict[str, tuple[str, ...]] = {
         "-rue",
         "-zip",
         "postal",
-        "postcode", "post_code",
+        "postcode",
+        "post_code",
         "-plz",
         "postleitzahl",
         "-iban",
@@ -322,6 +323,5 @@ def _says(word: str, text: str, words: list[str]) -> bool:
         return True
     # custid, orderno: the end of a word counts behind a word that is itself known
     return any(
-        part.endswith(bare) and part[: -len(bare)].rstrip("ns").endswith(_BEARERS)
-        for part in words
+        part.endswith(bare) and part[: -len(bare)].rstrip("ns").endswith(_BEARERS) for part in words
     )

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from ingestion.draft.names import ideas, plain
 from ingestion.draft.values import Values
 
-
 #: Above this share of distinct order numbers, repeats are versions and not lines.
 VERSIONS = 0.9
 

@@ -47,6 +47,8 @@ _TIMES = (
     "%H:%M:%S",
     "%H:%M",
 )
+#: Days behind which a time may follow without a space.
+_RUN_ON = ("%Y%m%d", "%Y年%m月%d日", "%Y/%m/%d")
 _TWINS = {"%d/%m/": "%m/%d/", "%d-%m-": "%m-%d-"}
 _EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
 _PHONE = r"[+(]?[\d０-９][\d０-９ ()\-./]{6,18}[\d０-９]"
@@ -212,23 +214,17 @@ def _sign(con: duckdb.DuckDBPyConnection) -> str | None:
 
 def _candidates(con: duckdb.DuckDBPyConnection) -> list[str]:
     """Formats that fit at least one of some values; the full count then looks at few."""
-    con.execute("create or replace temp table few as select x from one limit 200")
-    found = []
-    for day in _DAYS:
-        for time in _TIMES:
-            form = day + time
-            if (time.startswith("%") or time.startswith("T")) and day not in (
-                "%Y%m%d",
-                "%Y年%m月%d日",
-                "%Y/%m/%d",
-            ):
-                continue
-            hit = con.execute(
-                f"select count(*) from few where year(try_strptime(x, {literal(form)})) >= 1900"
-            ).fetchone()
-            if hit and hit[0]:
-                found.append(form)
-    return found
+    forms = [
+        day + time
+        for day in _DAYS
+        for time in _TIMES
+        if day in _RUN_ON or not (time.startswith("%") or time.startswith("T"))
+    ]
+    counts = ", ".join(
+        f"count(*) filter (year(try_strptime(x, {literal(form)})) >= 1900)" for form in forms
+    )
+    found = con.execute(f"select {counts} from (select x from one limit 200)").fetchone()
+    return [form for form, count in zip(forms, found or (), strict=True) if count]
 
 
 def _dates(con: duckdb.DuckDBPyConnection, values: Values) -> None:
@@ -240,6 +236,9 @@ def _dates(con: duckdb.DuckDBPyConnection, values: Values) -> None:
     count = con.execute(f"select count(*) from one where {shaped} and {iso} {good}").fetchone()
     if count and count[0]:
         fits.append((count[0], ""))
+    digits = con.execute("select count(*) from one where regexp_matches(x, '\\d')").fetchone()
+    if not digits or not digits[0]:
+        return
     for form in (*_candidates(con), "epoch_s", "epoch_ms"):
         value = casts.timestamp((form,), "x", "UTC")
         count = con.execute(f"select count(*) from one where {value} {good}").fetchone()

@@ -138,7 +138,7 @@ def _header(data: bytes, source: Source) -> tuple[list[str], int]:
 def _split(data: bytes, source: Source) -> _Split:
     header, first = _header(data, source)
     starts, ends, bad, multiline = record_spans(data, source, len(header), first)
-    flagged = flag_bad(np.frombuffer(data, np.uint8), starts, ends)
+    flagged = flag_bad(data, starts, ends)
     return _Split(header, starts, ends, {**flagged, **bad}, multiline)
 
 

@@ -9,6 +9,7 @@ file without any LF, CR. Blank is defined once, in `BLANK`.
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -54,6 +55,8 @@ def to_utf8(data: bytes, encoding: str) -> bytes:
     if name == "ascii":
         name = "utf-8"
     if name == "utf-8":
+        if data.isascii():
+            return data
         try:
             data.decode("utf-8")
         except UnicodeDecodeError:
@@ -71,6 +74,10 @@ def count_lines(data: bytes, blank: bytes = BLANK) -> int:
     """Records of a text counted without the splitter: lines that are not blank."""
     if b"\n" not in data:
         data = data.replace(b"\r", b"\n")
+    begins = (b"\n", *(bytes([byte]) for byte in blank))
+    if not data.startswith(begins) and not any(b"\n" + begin in data for begin in begins):
+        # no line begins with a blank byte, so none is blank
+        return data.count(b"\n") + (1 if data and not data.endswith(b"\n") else 0)
     return sum(map(bool, data.translate(None, blank).split(b"\n")))
 
 
@@ -107,26 +114,21 @@ def newline_form(data: bytes) -> bytes:
     return data.replace(b"\r\n", b"\n") if b"\n" in data else data.replace(b"\r", b"\n")
 
 
-def flag_bad(buffer: Bytes, starts: Offsets, ends: Offsets) -> dict[int, str]:
+def flag_bad(data: bytes, starts: Offsets, ends: Offsets) -> dict[int, str]:
     """Records (by position) that must not be parsed: too long, with NUL, or not decodable."""
     bad: dict[int, str] = {}
     for index in np.flatnonzero(ends - starts > MAX_RECORD_BYTES):
         bad[int(index)] = "oversized"
     mark = UNDECODABLE.encode()
-    suspects = np.flatnonzero(buffer == mark[0])
-    if suspects.size:
-        suspects = suspects[suspects + 2 < buffer.size]
-        hit = (buffer[suspects + 1] == mark[1]) & (buffer[suspects + 2] == mark[2])
-        _flag(bad, suspects[hit], starts, ends, "encoding")
-    _flag(bad, np.flatnonzero(buffer == 0), starts, ends, "nul")
+    if mark in data:
+        found = [match.start() for match in re.finditer(mark, data)]
+        _flag(bad, np.array(found, np.int64), starts, "encoding")
+    if b"\x00" in data:
+        _flag(bad, np.flatnonzero(np.frombuffer(data, np.uint8) == 0), starts, "nul")
     return bad
 
 
-def _flag(
-    bad: dict[int, str], at: npt.NDArray[np.int64], starts: Offsets, ends: Offsets, why: str
-) -> None:
-    if at.size == 0:
-        return
+def _flag(bad: dict[int, str], at: Offsets, starts: Offsets, why: str) -> None:
     for index in np.unique(np.searchsorted(starts, at, side="right") - 1):
         if index >= 0:
             bad.setdefault(int(index), why)
@@ -177,7 +179,7 @@ def read_lines(files: Sequence[OpenFile], column: str) -> Records:
     starts, ends = line_spans(buffer)
     file_idx = np.searchsorted(borders, starts, side="right") - 1
     first = np.searchsorted(starts, borders[:-1], side="left")
-    bad = flag_bad(buffer, starts, ends)
+    bad = flag_bad(joined, starts, ends)
     lines = string_array(joined, starts, ends)
     if bad:
         keep = np.ones(starts.size, bool)
@@ -193,8 +195,7 @@ def read_lines(files: Sequence[OpenFile], column: str) -> Records:
             column: lines,
         }
     )
-    ascii_only = bool(buffer.size == 0 or buffer.max() < 128)
-    return Records(table, counts, [column], ascii_only)
+    return Records(table, counts, [column], joined.isascii())
 
 
 def string_array(data: bytes, starts: Offsets, ends: Offsets) -> pa.Array:

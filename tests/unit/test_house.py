@@ -37,8 +37,7 @@ def breaches(part: str, source: str) -> list[str]:
         for name in imported(ast.parse(source))
         if name.split(".")[0] in FORBIDDEN[part]
         and not any(
-            part == who and (name == what or name.startswith(f"{what}."))
-            for who, what in ALLOWED
+            part == who and (name == what or name.startswith(f"{what}.")) for who, what in ALLOWED
         )
     ]
 

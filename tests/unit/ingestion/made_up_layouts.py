@@ -58,7 +58,8 @@ def english(folder: Path) -> list[Path]:
 
 def german(folder: Path) -> list[Path]:
     customers = [
-        f"K{i:04d};Jürgen;Müller{i};kunde{i}@beispiel.de;{(START - timedelta(days=i)):%d.%m.%Y};Köln"
+        f"K{i:04d};Jürgen;Müller{i};kunde{i}@beispiel.de;"
+        f"{(START - timedelta(days=i)):%d.%m.%Y};Köln"
         for i in range(CUSTOMERS)
     ]
     lines = [
@@ -87,7 +88,8 @@ def german(folder: Path) -> list[Path]:
 
 def chinese(folder: Path) -> list[Path]:
     customers = [
-        f"C{i},张三{i},138{i:08d},女,1990年{i % 12 + 1}月{i % 28 + 1}日,{(START - timedelta(days=i)):%Y年%m月%d日},上海"
+        f"C{i},张三{i},138{i:08d},女,1990年{i % 12 + 1}月{i % 28 + 1}日,"
+        f"{(START - timedelta(days=i)):%Y年%m月%d日},上海"
         for i in range(CUSTOMERS)
     ]
     lines = [
@@ -135,12 +137,12 @@ def compact(folder: Path) -> list[Path]:
 
 
 def lines_of_orders(folder: Path) -> list[Path]:
-    lines = []
-    for r in orders():
-        for k in range(2):
-            lines.append(
-                f"{r.number}|{r.customer}|{r.at:%Y-%m-%d %H:%M:%S}|P{k + r.number % 5}|{k + 1}|{r.amount:.2f}"
-            )
+    lines = [
+        f"{r.number}|{r.customer}|{r.at:%Y-%m-%d %H:%M:%S}|P{k + r.number % 5}|{k + 1}"
+        f"|{r.amount:.2f}"
+        for r in orders()
+        for k in range(2)
+    ]
     return [
         write(
             folder / "order_lines.txt",

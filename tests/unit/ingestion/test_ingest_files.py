@@ -7,9 +7,9 @@ import json
 
 import duckdb
 import pytest
-from shops import Shop
+from shops import KEY, Shop
 
-from ingestion import SourceError
+from ingestion import SourceError, tokenise
 
 HEAD = "id,who,when,sum,note\n"
 
@@ -153,7 +153,7 @@ def test_a_missing_file_says_where_it_was_looked_for(shop):
     with pytest.raises(SourceError, match=r"sales\.odcs\.yaml.*sales/\*.*Put the files there"):
         shop.ingest()
     shop.path = "package:no_such_package/x.csv"
-    with pytest.raises(SourceError, match="no_such_package.*not installed"):
+    with pytest.raises(SourceError, match=r"no_such_package.*not installed"):
         shop.ingest()
 
 
@@ -213,7 +213,4 @@ def test_parquet(shop):
     result = shop.ingest()
     assert (result.records_in, result.accepted) == (3, 3)
     assert sorted(shop.bad("failure_type")) == [("file_magic",), ("file_truncated",)]
-    from ingestion import tokenise
-    from shops import KEY
-
     assert shop.raw("customer_id")[0][0] == tokenise(["17850"], "customer", KEY)[0]

@@ -10,7 +10,7 @@ import pytest
 from shops import NOW, Shop
 
 from expectations.contract import Source, load_entities
-from ingestion import batch, ensure_raw_schemas, run
+from ingestion import ensure_raw_schemas, run, session
 from ingestion.ledger import Ledger
 from ingestion.readers.delimited import record_spans
 from ingestion.readers.lines import count_lines, line_spans
@@ -82,7 +82,7 @@ def test_a_crash_before_the_rename_leaves_nothing(shop, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(batch, "_settle", crash)
+        patched.setattr(session, "settle", crash)
         with pytest.raises(KeyboardInterrupt):
             shop.ingest()
     assert shop.raw() == []

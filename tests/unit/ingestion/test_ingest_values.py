@@ -92,10 +92,14 @@ def test_times(shop, option, text, utc):
 
 def test_checks_of_the_contract(shop):
     shop.properties = """
-      - {name: order_id, physicalName: id, required: true, unique: true, logicalTypeOptions: {pattern: "A\\\\d+"}}
-      - {name: ordered_at, physicalName: when, logicalType: timestamp, logicalTypeOptions: {minimum: 2025-01-01}}
-      - {name: total, physicalName: sum, logicalType: number, logicalTypeOptions: {minimum: 0, maximum: 10}}
-      - {name: status, physicalName: note, enum: [{value: open}, {value: done}], logicalTypeOptions: {maxLength: 4}}
+      - {name: order_id, physicalName: id, required: true, unique: true,
+         logicalTypeOptions: {pattern: "A\\\\d+"}}
+      - {name: ordered_at, physicalName: when, logicalType: timestamp,
+         logicalTypeOptions: {minimum: 2025-01-01}}
+      - {name: total, physicalName: sum, logicalType: number,
+         logicalTypeOptions: {minimum: 0, maximum: 10}}
+      - {name: status, physicalName: note, enum: [{value: open}, {value: done}],
+         logicalTypeOptions: {maxLength: 4}}
 """
     rows = [
         "A1,c,2025-01-02,1,open",
@@ -192,7 +196,7 @@ def test_no_clear_identity_leaves_in_good_rows_or_bad(shop):
     )
     result = shop.ingest()
     assert (result.accepted, result.quarantined) == (1, 4)
-    outputs = [p for p in (shop.home / "lake").rglob("*.parquet")] + [shop.paths.ledger]
+    outputs = [*(shop.home / "lake").rglob("*.parquet"), shop.paths.ledger]
     with duckdb.connect() as con:
         seen = [p.read_bytes().decode("latin-1") for p in outputs]
         seen += [

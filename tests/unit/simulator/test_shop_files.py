@@ -14,7 +14,8 @@ import pytest
 from shop_observables import Written
 
 from expectations.contract import Contract, load_deployment
-from simulator.shop import simulate
+from simulator.shop import SOURCES, simulate
+from simulator.truth import TRUTH_FILES
 
 CONTRACTS = Path(__file__).parents[3] / "expectations" / "contracts" / "shop"
 
@@ -38,6 +39,15 @@ def test_too_small_a_shop_is_refused(tmp_path: Path) -> None:
         simulate(tmp_path / "l", tmp_path / "t", customers=10)
     with pytest.raises(ValueError, match="days"):
         simulate(tmp_path / "l", tmp_path / "t", days=20)
+
+
+def test_a_strange_folder_is_left_alone(tmp_path: Path) -> None:
+    kept = tmp_path / "l" / "thesis.txt"
+    kept.parent.mkdir()
+    kept.write_text("mine")
+    with pytest.raises(ValueError, match="thesis"):
+        simulate(tmp_path / "l", tmp_path / "t", customers=100, days=90)
+    assert kept.read_text() == "mine"
 
 
 def records(path: Path) -> list[bytes]:
@@ -104,6 +114,8 @@ def _paths(value: object, prefix: str, into: set[str]) -> None:
 
 def test_contracts_and_files_agree(written: Written) -> None:
     contracts = load_deployment(CONTRACTS).contracts
+    assert sorted(c.name for c in contracts) == sorted(SOURCES)
+    assert sorted(p.name for p in written.truth.iterdir()) == sorted(TRUTH_FILES)
     assert {c.name for c in contracts} == {p.name for p in written.landing.iterdir()}
     for contract in contracts:
         declared = {column for prop in contract.properties for column in prop.columns}

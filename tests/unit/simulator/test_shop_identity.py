@@ -90,7 +90,6 @@ def test_a_deterministic_rule_can_solve_it(generated: Generated) -> None:
         return int((n * (n - 1) // 2).sum())
 
     right = pairs(["person", "group"])
-    print(right / pairs(["group"]), right / pairs(["person"]))
     assert right / pairs(["group"]) >= 0.99
     assert right / pairs(["person"]) >= 0.95
     assert right < pairs(["person"])  # some cannot be solved: it is not a gift

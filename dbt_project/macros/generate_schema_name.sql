@@ -1,0 +1,4 @@
+{#- Schemas are layers, verbatim: dbt would prefix them with the target's schema. -#}
+{% macro generate_schema_name(custom_schema_name, node) -%}
+    {{ custom_schema_name | trim if custom_schema_name else target.schema }}
+{%- endmacro %}

@@ -1,0 +1,138 @@
+-- grain: one customer: a component of the identity graph
+with map as (
+    select * from {{ ref('customer_id_map') }}
+),
+
+records as (
+    select * from {{ ref('stg_customers') }}
+),
+
+days as (
+    select * from {{ ref('customer_days') }}
+),
+
+orders as (
+    select * from {{ ref('fct_orders') }}
+),
+
+consents as (
+    select * from {{ ref('stg_consents') }}
+),
+
+clock as (
+    select * from {{ ref('int_run_clock') }}
+),
+
+components as (
+    select
+        customer,
+        max(case when is_known then 1 else 0 end) = 1 as is_known,
+        sum(case when id_type = 'customer' then 1 else 0 end) as customer_ids,
+        sum(case when id_type = 'email' then 1 else 0 end) as emails,
+        sum(case when id_type = 'device' then 1 else 0 end) as devices,
+        min(known_at) as known_at
+    from map
+    group by customer
+),
+
+-- Two accounts of one person: the record that was changed last speaks.
+ranked as (
+    select
+        map.customer,
+        records.*,
+        row_number() over (
+            partition by map.customer
+            order by records.known_at desc, records.customer_id
+        ) as record_rank,
+        min(records.registered_at) over (partition by map.customer) as first_registered_at
+    from records
+    inner join map on map.id_type = 'customer' and map.id_value = records.customer_id
+),
+
+activity as (
+    select
+        customer,
+        min(day) as first_active_on,
+        max(day) as last_active_on
+    from days
+    group by customer
+),
+
+purchases as (
+    select
+        customer,
+        min(ordered_at) as first_ordered_at,
+        max(ordered_at) as last_ordered_at,
+        count(*) as orders,
+        cast(sum(revenue) as decimal(18, 2)) as revenue
+    from orders
+    where is_purchase and customer is not null
+    group by customer
+),
+
+consent_states as (
+    select
+        map.customer,
+        consents.purpose,
+        consents.status,
+        row_number() over (
+            partition by map.customer, consents.purpose
+            order by consents.valid_from desc, consents.known_at desc, consents.customer_id
+        ) as consent_rank
+    from consents
+    inner join map on map.id_type = 'customer' and map.id_value = consents.customer_id
+    cross join clock
+    where
+        cast(consents.valid_from as date) <= clock.as_of
+        and (consents.valid_to is null or cast(consents.valid_to as date) > clock.as_of)
+),
+
+consent as (
+    select
+        customer,
+        max(case when purpose = 'marketing' then status end) = 'granted' as marketing_consent,
+        max(case when purpose = 'analytics' then status end) = 'granted' as analytics_consent,
+        max(case when purpose = 'personalisation' then status end) = 'granted'
+            as personalisation_consent
+    from consent_states
+    where consent_rank = 1
+    group by customer
+),
+
+final as (
+    select
+        components.customer,
+        components.is_known,
+        cast(components.customer_ids as bigint) as customer_ids,
+        cast(components.emails as bigint) as emails,
+        cast(components.devices as bigint) as devices,
+        ranked.first_registered_at as registered_at,
+        cast(extract(year from ranked.birth_date) as integer) as birth_year,
+        ranked.gender,
+        ranked.city,
+        ranked.region,
+        ranked.country,
+        ranked.language,
+        ranked.acquisition_channel,
+        ranked.loyalty_tier,
+        least(
+            coalesce(cast(ranked.first_registered_at as date), activity.first_active_on),
+            coalesce(activity.first_active_on, cast(ranked.first_registered_at as date))
+        ) as first_seen_on,
+        activity.last_active_on as last_seen_on,
+        purchases.first_ordered_at,
+        purchases.last_ordered_at,
+        cast(coalesce(purchases.orders, 0) as bigint) as orders,
+        cast(coalesce(purchases.revenue, 0) as decimal(18, 2)) as revenue,
+        consent.marketing_consent,
+        consent.analytics_consent,
+        consent.personalisation_consent,
+        components.known_at
+    from components
+    left join ranked on components.customer = ranked.customer and ranked.record_rank = 1
+    left join activity on components.customer = activity.customer
+    left join purchases on components.customer = purchases.customer
+    left join consent on components.customer = consent.customer
+)
+
+select * from final

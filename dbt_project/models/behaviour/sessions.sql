@@ -1,0 +1,75 @@
+-- grain: one session on a device, or of a customer where no device is known
+with sessions as (
+    select * from {{ ref('int_sessions__all') }}
+    where not is_over_cap
+),
+
+orders as (
+    select * from {{ ref('int_orders__versions') }}
+    where
+        is_latest
+        and is_purchase
+        and customer is not null
+        and coalesce(channel, 'web') not in ('store', 'phone')
+),
+
+-- An order belongs to the latest session of its customer that it does not come too late for.
+candidates as (
+    select
+        orders.order_id,
+        orders.revenue,
+        sessions.session_id,
+        row_number() over (
+            partition by orders.order_id
+            order by sessions.started_at desc, sessions.session_id
+        ) as candidate_rank
+    from orders
+    inner join sessions
+        on
+            orders.customer = sessions.customer
+            and orders.ordered_at >= sessions.started_at
+            and {{ us_between('sessions.ended_at', 'orders.ordered_at') }}
+            <= cast({{ var('session_gap_minutes') }} as bigint) * 60000000
+),
+
+conversions as (
+    select
+        session_id,
+        cast(sum(revenue) as decimal(18, 2)) as revenue
+    from candidates
+    where candidate_rank = 1
+    group by session_id
+),
+
+final as (
+    select
+        sessions.session_id,
+        sessions.customer,
+        sessions.anonymous_customer_id,
+        sessions.device_session_index,
+        sessions.started_at,
+        sessions.ended_at,
+        sessions.known_at,
+        sessions.page_views,
+        sessions.events,
+        sessions.engaged_seconds,
+        sessions.absolute_seconds,
+        {{ is_engaged(
+            'sessions.page_views', 'sessions.heartbeats', 'conversions.session_id is not null'
+        ) }} as is_engaged,
+        sessions.landing_page,
+        sessions.exit_page,
+        sessions.utm_source,
+        sessions.utm_medium,
+        sessions.utm_campaign,
+        {{ channel_group(
+            'sessions.utm_source', 'sessions.utm_medium', 'sessions.utm_campaign',
+            'sessions.referrer'
+        ) }} as default_channel_group,
+        conversions.session_id is not null as is_converted,
+        cast(coalesce(conversions.revenue, 0) as decimal(18, 2)) as revenue
+    from sessions
+    left join conversions on sessions.session_id = conversions.session_id
+)
+
+select * from final

@@ -1,0 +1,95 @@
+-- grain: one customer (known, or with a purchase) on the run's day
+{{ config(tags=['before_ml']) }}
+with customers as (
+    select * from {{ ref('dim_customers') }}
+    where is_known or orders > 0
+),
+
+orders as (
+    select * from {{ ref('fct_orders') }}
+    where is_purchase and customer is not null
+),
+
+clock as (
+    select * from {{ ref('run_clock') }}
+),
+
+purchases as (
+    select
+        customer,
+        max(cast(ordered_at as date)) as last_ordered_on,
+        count(*) as frequency,
+        cast(sum(revenue) as decimal(18, 2)) as monetary
+    from orders
+    group by customer
+),
+
+measured as (
+    select
+        customers.customer,
+        clock.as_of,
+        {{ days_between('purchases.last_ordered_on', 'clock.as_of') }} as recency_days,
+        coalesce(purchases.frequency, 0) as frequency,
+        coalesce(purchases.monetary, 0) as monetary
+    from customers
+    cross join clock
+    left join purchases on customers.customer = purchases.customer
+),
+
+borders as (
+    select
+        {%- for measure in ['-recency_days', 'frequency', 'monetary'] %}
+        {%- set last = loop.last %}
+        {%- set letter = measure | replace('-', '') | first %}
+        {%- for share in [20, 40, 60, 80] %}
+        {{ exact_quantile(measure, share / 100) }} as {{ letter }}{{ share }}
+        {{- ',' if not (last and loop.last) }}
+        {%- endfor %}
+        {%- endfor %}
+    from measured
+    where frequency > 0
+),
+
+scored as (
+    select
+        measured.*,
+        case
+            when measured.frequency > 0
+                then {{ quintile(
+                    '-measured.recency_days', 'borders.r20', 'borders.r40', 'borders.r60',
+                    'borders.r80'
+                ) }}
+        end as r_score,
+        case
+            when measured.frequency > 0
+                then {{ quintile(
+                    'measured.frequency', 'borders.f20', 'borders.f40', 'borders.f60',
+                    'borders.f80'
+                ) }}
+        end as f_score,
+        case
+            when measured.frequency > 0
+                then {{ quintile(
+                    'measured.monetary', 'borders.m20', 'borders.m40', 'borders.m60',
+                    'borders.m80'
+                ) }}
+        end as m_score
+    from measured
+    cross join borders
+),
+
+final as (
+    select
+        customer,
+        as_of,
+        cast(recency_days as integer) as recency_days,
+        cast(frequency as bigint) as frequency,
+        cast(monetary as decimal(18, 2)) as monetary,
+        r_score,
+        f_score,
+        m_score,
+        {{ rfm_segment('r_score', 'f_score') }} as segment
+    from scored
+)
+
+select * from final

@@ -1,0 +1,274 @@
+"""The `habitus` command.
+
+What does not belong here: work. Each command reads its arguments, calls one thing, prints.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from expectations.contract import ContractError, load_deployment
+from habitus import doctor as health
+from habitus import show
+from orchestration.config import REPO, Settings, SettingsError, activate, settings
+from orchestration.lib.publication import NothingPublishedError, WarehouseBusyError
+
+app = typer.Typer(
+    help="Customer-behaviour data platform: sources in, behaviour tables, scores, reports out.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+)
+contracts_app = typer.Typer(help="Draft and check data contracts.", no_args_is_help=True)
+app.add_typer(contracts_app, name="contracts")
+
+console = Console()
+errors = Console(stderr=True)
+
+Deployment = Annotated[
+    str | None,
+    typer.Option(
+        "--deployment",
+        "-d",
+        help="shop, complete_journey, cdnow, online_retail, or a folder of contracts. "
+        "Default: HABITUS_CONTRACTS, else shop.",
+    ),
+]
+
+
+def _fail(error: Exception) -> NoReturn:
+    errors.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+    raise typer.Exit(2)
+
+
+def _activate(deployment: str | None) -> Settings:
+    try:
+        return activate(settings(deployment))
+    except SettingsError as error:
+        _fail(error)
+
+
+@app.command()
+def simulate(
+    customers: Annotated[int, typer.Option(help="People who ever buy or register.")] = 4000,
+    days: Annotated[int, typer.Option(help="Days of history.")] = 540,
+    events_per_day: Annotated[
+        int | None, typer.Option(help="Web and app events on a mean day; default: .4 a person.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 7,
+) -> None:
+    """Generate the simulated shop's source files, and its truth."""
+    from simulator.shop import simulate as generate  # noqa: PLC0415  numpy and pyarrow take a second
+
+    habitus = _activate("shop")
+    made = generate(
+        habitus.landing,
+        habitus.truth,
+        customers=customers,
+        days=days,
+        events_per_day=events_per_day,
+        seed=seed,
+    )
+    show.simulation(console, made, habitus.landing)
+
+
+@app.command()
+def demo() -> None:
+    """Generate the default shop and run the main job on it."""
+    simulate()
+    run(deployment="shop")
+
+
+@app.command()
+def land(
+    source: Annotated[str, typer.Argument(help="The contract's name.")],
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False)],
+    deployment: Deployment = None,
+) -> None:
+    """Copy files into the landing folder of a source, where its contract finds them."""
+    habitus = _activate(deployment)
+    try:
+        known = {c.name for c in load_deployment(habitus.contracts).contracts}
+    except ContractError as error:
+        _fail(error)
+    if source not in known:
+        _fail(ValueError(f"no contract is named {source!r}; there are: {', '.join(sorted(known))}"))
+    folder = habitus.landing / source
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        shutil.copy2(file, folder / file.name)
+        console.print(f"landed {folder / file.name}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def run(
+    deployment: Deployment = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE: land a file for a source first. Repeatable."),
+    ] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="First daily partition, YYYY-MM-DD.")
+    ] = None,
+    to: Annotated[str | None, typer.Option(help="Last daily partition, YYYY-MM-DD.")] = None,
+    job: Annotated[
+        str, typer.Option(help="everything, daily (no training), or retrain.")
+    ] = "everything",
+) -> None:
+    """Run the main job: ingest, model, check, learn, publish, report."""
+    for value in (from_, to):
+        if value:
+            _day(value)
+    for pair in source or []:
+        name, _, file = pair.partition("=")
+        if not file or not Path(file).is_file():
+            _fail(ValueError(f"--source wants NAME=FILE with a file that exists, not {pair!r}"))
+        land(name, [Path(file)], deployment)
+    habitus = _activate(deployment)
+    from habitus.runs import PartitionError, run_job  # noqa: PLC0415  Dagster takes seconds to import
+
+    try:
+        summary = run_job(habitus, job=job, first_day=from_, last_day=to)
+    except (ContractError, SettingsError, WarehouseBusyError, PartitionError) as error:
+        _fail(error)
+    show.summary(console, summary, habitus)
+    if summary["status"] != "success":
+        raise typer.Exit(1)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        _fail(ValueError(f"{text!r} is not a day; write YYYY-MM-DD"))
+
+
+@app.command()
+def status(deployment: Deployment = None) -> None:
+    """What is published, the last run, and what the sources have brought so far."""
+    habitus = _activate(deployment)
+    try:
+        show.status(console, habitus)
+    except NothingPublishedError as error:
+        console.print(str(error), soft_wrap=True)
+
+
+@app.command()
+def doctor(deployment: Deployment = None) -> None:
+    """Check the environment, keys, disk and versions; say what is missing and how to get it."""
+    habitus = _activate(deployment)
+    findings = health.examine(habitus)
+    show.findings(console, findings)
+    if any(not f.ok and f.required for f in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def ui(
+    deployment: Deployment = None,
+    port: Annotated[int, typer.Option(help="On loopback.")] = 3000,
+) -> None:
+    """Open Dagster's web UI on loopback, with schedules and sensors."""
+    _activate(deployment)
+    os.chdir(REPO)
+    command = ["dg", "dev", "-w", "workspace.yaml", "--host", "127.0.0.1", "--port", str(port)]
+    os.execv(str(Path(sys.executable).with_name("dg")), command)  # noqa: S606
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    help="Run dbt with this deployment's settings, for instance "
+    "[bold]habitus dbt -- build --select rfm[/bold].",
+)
+def dbt(context: typer.Context, deployment: Deployment = None) -> None:
+    """Run dbt with this deployment's settings."""
+    from orchestration.lib.dbt_steps import run_dbt  # noqa: PLC0415
+
+    habitus = _activate(deployment)
+    raise typer.Exit(run_dbt(habitus, context.args))
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="Where to write, a Parquet file a table.")],
+    deployment: Deployment = None,
+) -> None:
+    """Write the published tables as plain Parquet."""
+    from orchestration.lib.warehouse import export_published  # noqa: PLC0415
+
+    habitus = _activate(deployment)
+    try:
+        for path, rows in export_published(habitus, folder):
+            console.print(f"{path}  {rows:,} rows", highlight=False, soft_wrap=True)
+    except NothingPublishedError as error:
+        _fail(error)
+
+
+@app.command()
+def hashes(deployment: Deployment = None) -> None:
+    """Print a hash of every published table; equal hashes mean equal content."""
+    from orchestration.lib.warehouse import published_hashes  # noqa: PLC0415
+
+    habitus = _activate(deployment)
+    try:
+        typer.echo(json.dumps(published_hashes(habitus), indent=2))
+    except NothingPublishedError as error:
+        _fail(error)
+
+
+@contracts_app.command("init")
+def contracts_init(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the contracts.")] = Path("contracts"),
+) -> None:
+    """Draft contracts by looking at files; read them, mend them, run them."""
+    from ingestion.draft import DraftError, draft_contracts  # noqa: PLC0415
+
+    out = out.resolve()
+    try:
+        drafted = draft_contracts([f.resolve() for f in files], out.parent, out.name)
+    except (DraftError, ContractError) as error:
+        _fail(error)
+    show.drafts(console, drafted, drafted.notes, out)
+
+
+@contracts_app.command("check")
+def contracts_check(deployment: Deployment = None) -> None:
+    """Read all contracts of a deployment and say what is wrong with them."""
+    habitus = _activate(deployment)
+    try:
+        loaded = load_deployment(habitus.contracts)
+    except ContractError as error:
+        _fail(error)
+    show.contracts(console, loaded)
+
+
+@app.command("docs")
+def dbt_docs(
+    deployment: Deployment = None,
+    port: Annotated[int, typer.Option(help="On loopback.")] = 8080,
+    serve: Annotated[bool, typer.Option(help="Serve after generating.")] = True,
+) -> None:
+    """Generate dbt's documentation of every table and column, and serve it on loopback."""
+    from orchestration.lib.dbt_steps import run_dbt  # noqa: PLC0415
+
+    habitus = _activate(deployment)
+    code = run_dbt(habitus, ["docs", "generate", "--static"])
+    if code or not serve:
+        raise typer.Exit(code)
+    target = habitus.dbt_home / "target"
+    console.print(f"http://127.0.0.1:{port}/static_index.html", highlight=False)
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
+    raise typer.Exit(subprocess.run([*command, "--directory", target], check=False).returncode)
+
+
+if __name__ == "__main__":
+    app()

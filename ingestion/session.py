@@ -1,0 +1,142 @@
+"""What the chunks of one source share, and the few things done with it everywhere.
+
+What does NOT belong here: judging records (`batch`), keeping those that failed (`quarantine`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from expectations.contract import Contract
+from ingestion.files import Paths
+from ingestion.sql import literal
+from ingestion.tokens import TokenKey, tokenise
+
+#: So many tokens are remembered for each type between chunks.
+TOKEN_CACHE = 1_000_000
+
+
+@dataclass(frozen=True)
+class ChunkFile:
+    """A file (or a part of it) in a chunk.
+
+    Attributes:
+        shown: Path as shown.
+        sha256: Content hash.
+        known_at: What its path says of the moment of knowing, if the contract asks the path.
+    """
+
+    shown: str
+    sha256: str
+    known_at: datetime | None = None
+
+
+@dataclass
+class Counts:
+    """Counts of one file in one chunk."""
+
+    records_in: int = 0
+    accepted: int = 0
+    quarantined: int = 0
+    duplicates: int = 0
+    known_from: datetime | None = None
+    known_to: datetime | None = None
+
+    def add(self, other: Counts) -> None:
+        """Add the counts of another part of the same file."""
+        self.records_in += other.records_in
+        self.accepted += other.accepted
+        self.quarantined += other.quarantined
+        self.duplicates += other.duplicates
+        froms = [moment for moment in (self.known_from, other.known_from) if moment]
+        tos = [moment for moment in (self.known_to, other.known_to) if moment]
+        self.known_from, self.known_to = min(froms, default=None), max(tos, default=None)
+
+
+@dataclass
+class Session:
+    """What the chunks of one source share.
+
+    Attributes:
+        con: A connection with its time zone at UTC.
+        contract: The source's contract.
+        paths: Where to write.
+        key: Of the tokens.
+        run_id: Of this run.
+        now: Naive UTC.
+        seen: Raw files of this source: earlier batches, and this run's.
+        cache: Tokens by type and clear value.
+    """
+
+    con: duckdb.DuckDBPyConnection
+    contract: Contract
+    paths: Paths
+    key: TokenKey
+    run_id: str
+    now: datetime
+    seen: list[Path] = field(default_factory=list)
+    cache: dict[str, dict[str, str | None]] = field(default_factory=dict)
+
+    @property
+    def salt(self) -> str:
+        """Keyed, so that a record hash is no check on a guessed record."""
+        return hmac.new(self.key.secret, b"habitus|record", hashlib.sha256).hexdigest()[:32]
+
+    def raw_path(self, batch_id: str) -> Path:
+        """Where a batch's raw file goes."""
+        return self.paths.lake / "raw" / self.contract.entity.name / f"{batch_id}.parquet"
+
+    def quarantine_path(self, batch_id: str) -> Path:
+        """Where a batch's quarantine goes."""
+        return self.paths.quarantine / self.contract.name / f"{batch_id}.parquet"
+
+
+def token_join(
+    session: Session, table: str, column: str, token_type: str, position: int
+) -> tuple[str, str]:
+    """Registers clear -> token of one column; gives (registered name, join clause)."""
+    con = session.con
+    found = con.execute(
+        f"select distinct {column} as clear from {table} where {column} is not null"
+    ).to_arrow_table()
+    clear: list[str] = found.column("clear").to_pylist()
+    cache = session.cache.setdefault(token_type, {})
+    fresh = [value for value in clear if value not in cache]
+    cache.update(zip(fresh, tokenise(fresh, token_type, session.key), strict=True))
+    name = f"tokens_{position}"
+    tokens = pa.table(
+        {
+            "clear": pa.array(clear, pa.string()),
+            "token": pa.array([cache[value] for value in clear], pa.string()),
+        }
+    )
+    if len(cache) > TOKEN_CACHE:
+        cache.clear()
+    con.register(name, tokens)
+    return name, f" left join {name} on {name}.clear = {table}.{column}"
+
+
+def copy_whole(con: duckdb.DuckDBPyConnection, query: str, path: Path) -> int:
+    """Write a query's result to Parquet: whole or not at all. Gives the rows in the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    con.execute(f"copy ({query}) to {literal(str(temporary))} (format parquet, compression zstd)")
+    return settle(temporary, path)
+
+
+def settle(temporary: Path, path: Path) -> int:
+    """Bring a finished file to its name; gives the rows in it."""
+    rows = int(pq.read_metadata(temporary).num_rows)
+    with temporary.open("rb") as handle:
+        os.fsync(handle.fileno())
+    temporary.replace(path)
+    return rows

@@ -1,0 +1,117 @@
+"""Column lineage of dbt models, from their compiled SQL and the columns dbt has documented.
+
+dagster-dbt's own `fetch_column_metadata` reopens the profile's path, which here is ":memory:".
+
+What does not belong here: asset lineage; Dagster derives that from dbt's graph.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from sqlglot import exp, parse_one
+from sqlglot.lineage import Node, lineage
+from sqlglot.optimizer.qualify import qualify
+from sqlglot.optimizer.scope import build_scope
+from sqlglot.schema import MappingSchema
+
+DIALECT = "duckdb"
+
+# column -> [(layer, table, column of it)]
+Columns = dict[str, list[tuple[str, str, str]]]
+
+
+def known_schema(
+    manifest: Mapping[str, Any], inputs: Mapping[tuple[str, str], Iterable[str]]
+) -> MappingSchema:
+    """Columns of every model, as dbt has them documented, and of every source.
+
+    Args:
+        manifest: dbt's manifest.
+        inputs: (schema, name) -> columns of what dbt reads but does not make.
+    """
+    schema = MappingSchema(dialect=DIALECT)
+    for node in [*manifest["nodes"].values(), *manifest["sources"].values()]:
+        own = inputs.get((node.get("schema", ""), node["name"]), node.get("columns", {}))
+        columns = dict.fromkeys(own, "varchar")
+        if columns and node.get("relation_name"):
+            schema.add_table(node["relation_name"], columns, dialect=DIALECT)
+    return schema
+
+
+def _leaves(node: Node) -> set[tuple[str, str, str]]:
+    """The table columns at the end of a lineage tree."""
+    found = set()
+    for each in node.walk():
+        if isinstance(each.expression, exp.Table) and not each.downstream:
+            column = each.name.rsplit(".", 1)[-1].strip('"')
+            found.add((each.expression.db, each.expression.name, column))
+    return found
+
+
+def of_query(sql: str, schema: MappingSchema) -> Columns:
+    """For each output column of a query, the table columns it is made of, sorted."""
+    query = qualify(
+        parse_one(sql, dialect=DIALECT),
+        schema=schema,
+        dialect=DIALECT,
+        validate_qualify_columns=False,
+    )
+    text = query.sql(dialect=DIALECT)
+    scope = build_scope(query)
+    return {
+        name: sorted(_leaves(lineage(name, text, schema=schema, dialect=DIALECT, scope=scope)))
+        for name in query.named_selects
+        if name != "*"
+    }
+
+
+class LineageCache:
+    """Lineage by hash of the compiled SQL: parsing all models takes longer than building them.
+
+    Args:
+        folder: where the results are kept between runs.
+        manifest: dbt's manifest.
+        inputs: columns of the sources, see `known_schema`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Mapping[str, Any],
+        inputs: Mapping[tuple[str, str], Iterable[str]],
+    ) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.inputs = inputs
+
+    @cached_property
+    def schema(self) -> MappingSchema:
+        """Columns of everything that a model may read."""
+        return known_schema(self.manifest, self.inputs)
+
+    def of_model(self, compiled: Path) -> dg.TableColumnLineage | None:
+        """Lineage of one model; None where its SQL is not on disk."""
+        if not compiled.exists():
+            return None
+        sql = compiled.read_text()
+        kept = self.folder / f"{hashlib.sha256(sql.encode()).hexdigest()[:24]}.json"
+        if kept.exists():
+            columns = json.loads(kept.read_text())
+        else:
+            columns = of_query(sql, self.schema)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps(columns))
+        return dg.TableColumnLineage(
+            {
+                name: [
+                    dg.TableColumnDep(asset_key=dg.AssetKey([layer, table]), column_name=column)
+                    for layer, table, column in deps
+                ]
+                for name, deps in columns.items()
+            }
+        )

@@ -1,0 +1,224 @@
+"""Opens the warehouse: one way to attach the lake, for dbt and for every reader.
+
+What belongs here: loading DuckDB's extensions, attaching the DuckLake catalogue, and the views
+through which dbt reads raw batches, ML outputs and the run's parameters.
+What does NOT belong here: publishing and the pointer file, locks, settings of the environment,
+any model's SQL.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from dbt.adapters.duckdb.credentials import DuckDBCredentials
+from dbt.adapters.duckdb.plugins import BasePlugin
+
+ALIAS = "lake"
+EXTENSIONS = ("ducklake", "sqlite_scanner")
+# How long one connection waits for the catalogue while another commits, in milliseconds.
+BUSY_TIMEOUT_MS = 30_000
+
+
+class LakeError(RuntimeError):
+    """The deployment's folder is not in the state that the warehouse needs; says what is missing."""
+
+
+def load_extensions(con: duckdb.DuckDBPyConnection) -> None:
+    """Load the extensions from their wheels and turn off every download.
+
+    Args:
+        con: An open DuckDB connection; later cursors of it share the extensions.
+
+    Raises:
+        LakeError: The wheel of an extension is missing or made for another DuckDB version.
+    """
+    con.execute("set autoinstall_known_extensions = false")
+    row = con.execute("pragma version").fetchone()
+    version = row[0] if row else ""
+    for name in EXTENSIONS:
+        spec = find_spec(f"duckdb_extension_{name}")
+        if spec is None or not spec.submodule_search_locations:
+            msg = f"package duckdb-extension-{name.replace('_', '-')} is not installed"
+            raise LakeError(msg)
+        # Loaded where it lies: INSTALL would copy it to a home folder that may not be writable.
+        folder = Path(next(iter(spec.submodule_search_locations)))
+        binary = folder / "extensions" / version / f"{name}.duckdb_extension"
+        if not binary.exists():
+            msg = f"extension {name} is not made for DuckDB {version}: {binary} does not exist"
+            raise LakeError(msg)
+        con.execute(f"load {_literal(binary)}")
+
+
+def attach(
+    con: duckdb.DuckDBPyConnection,
+    home: Path,
+    *,
+    read_only: bool = True,
+    snapshot: int | None = None,
+) -> None:
+    """Attach the deployment's lake as `lake` and set the session to UTC.
+
+    Args:
+        con: An open DuckDB connection.
+        home: The deployment's folder, `$HABITUS_HOME/<deployment>`.
+        read_only: Readers are; the one writer is dbt. A writer creates the lake when it is new.
+        snapshot: The snapshot to pin to; None reads the newest, which may be half a run.
+
+    Raises:
+        LakeError: A reader asks for a lake that was never built, or a writer for a snapshot.
+    """
+    if snapshot is not None and not read_only:
+        msg = "a writer cannot be pinned to a snapshot"
+        raise LakeError(msg)
+    load_extensions(con)
+    con.execute("set TimeZone = 'UTC'")
+    warehouse = home / "warehouse"
+    catalogue = warehouse / "catalog.sqlite"
+    if read_only and not catalogue.exists():
+        msg = f"no warehouse at {warehouse}: run the pipeline first"
+        raise LakeError(msg)
+    (warehouse / "data").mkdir(parents=True, exist_ok=True)
+    options = [f"data_path {_literal(f'{warehouse}/data/')}"]
+    options += ["meta_journal_mode 'WAL'", f"meta_busy_timeout {BUSY_TIMEOUT_MS}"]
+    if read_only:
+        options.append("read_only")
+    if snapshot is not None:
+        options.append(f"snapshot_version {int(snapshot)}")
+    is_new = not catalogue.exists()
+    con.execute(
+        f"attach if not exists {_literal(f'ducklake:sqlite:{catalogue}')} as {ALIAS} "
+        f"({', '.join(options)})"
+    )
+    if is_new:
+        # Inlined rows live in the catalogue, where neither erasure nor file tools see them.
+        con.execute(f"call {ALIAS}.set_option('data_inlining_row_limit', 0)")
+
+
+def create_input_views(con: duckdb.DuckDBPyConnection, home: Path) -> None:
+    """Create what dbt calls its sources, as views in the connection's own memory database.
+
+    `raw.<entity>` and `ml.<output>` over the deployment's Parquet files, and `raw.run`, one row
+    with the parameters of the run: data, not dbt variables, because a changed variable makes dbt
+    parse the whole project again.
+
+    Args:
+        con: An open DuckDB connection.
+        home: The deployment's folder.
+
+    Raises:
+        LakeError: `lake/raw` is missing or `lake/run.json` cannot be read.
+    """
+    raw = home / "lake" / "raw"
+    if not raw.is_dir():
+        msg = f"no raw lake at {raw}: ingest first, it writes _schema.parquet for every entity"
+        raise LakeError(msg)
+    for schema, folder in (("raw", raw), ("ml", home / "lake" / "ml")):
+        con.execute(f"create schema if not exists memory.{schema}")
+        for name, files in _parquet_folders(folder):
+            con.execute(
+                f'create or replace view memory.{schema}."{name}" as select * from read_parquet('
+                f"{_literal(files)}, union_by_name = true, hive_partitioning = false)"
+            )
+    con.execute(f"create or replace view memory.raw.run as {_run_sql(_read_run(home))}")
+
+
+def _parquet_folders(folder: Path) -> Iterator[tuple[str, str]]:
+    """Give (name, glob) of each subfolder that holds Parquet files."""
+    for child in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if child.is_dir() and next(child.rglob("*.parquet"), None) is not None:
+            yield child.name, f"{child}/**/*.parquet"
+
+
+def _read_run(home: Path) -> Mapping[str, Any]:
+    """Read `lake/run.json`; a deployment without it runs with the data's own clock."""
+    path = home / "lake" / "run.json"
+    if not path.exists():
+        return {}
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        msg = f"{path}: not JSON ({error})"
+        raise LakeError(msg) from error
+    if not isinstance(run, dict):
+        msg = f"{path}: expected an object"
+        raise LakeError(msg)
+    return run
+
+
+def _run_sql(run: Mapping[str, Any]) -> str:
+    """Write the one-row query of the run's parameters from typed literals."""
+    churn = run.get("churn") or {}
+    try:
+        as_of = _date(run.get("as_of"))
+        last_cutoff = _date(churn.get("last_cutoff"))
+        horizon = _integer(churn.get("horizon_days"))
+        cutoffs = _integer(churn.get("cutoffs"))
+    except (TypeError, ValueError) as error:
+        msg = f"lake/run.json: {error}"
+        raise LakeError(msg) from error
+    run_id = run.get("run_id")
+    return (
+        f"select cast({'null' if run_id is None else _literal(run_id)} as varchar) as run_id, "
+        f"cast({as_of} as date) as as_of, "
+        f"cast({horizon} as integer) as churn_horizon_days, "
+        f"cast({last_cutoff} as date) as churn_last_cutoff, "
+        f"cast({cutoffs} as integer) as churn_cutoffs"
+    )
+
+
+def _date(value: str | None) -> str:
+    return "null" if value is None else _literal(date.fromisoformat(value))
+
+
+def _integer(value: int | str | None) -> str:
+    return "null" if value is None else str(int(value))
+
+
+def _literal(value: object) -> str:
+    """Quote a value as a SQL string."""
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+class Plugin(BasePlugin):
+    """dbt-duckdb plugin, named in `profiles.yml` with the deployment's folder as `home`."""
+
+    def initialize(self, plugin_config: dict[str, Any]) -> None:
+        """Keep the deployment's folder.
+
+        Args:
+            plugin_config: The plugin's `config` in the profile.
+
+        Raises:
+            LakeError: `home` is missing.
+        """
+        if not plugin_config.get("home"):
+            msg = "profiles.yml: the plugin orchestration.lib.lake needs config.home"
+            raise LakeError(msg)
+        self.home = Path(plugin_config["home"])
+
+    def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
+        """Forbid downloads before the connection exists.
+
+        Args:
+            creds: dbt's credentials, unused.
+            config: Changed in place; goes to `duckdb.connect`.
+        """
+        config["autoinstall_known_extensions"] = False
+
+    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        """Attach the lake for writing and create the views over its inputs.
+
+        The profile names the same attachment once more, so that dbt knows it is a DuckLake;
+        dbt's `attach if not exists` then finds it done.
+
+        Args:
+            conn: dbt's connection.
+        """
+        # DuckDB creates its spill folder, but not the parents of it.
+        (self.home / "dbt").mkdir(parents=True, exist_ok=True)
+        attach(conn, self.home, read_only=False)
+        create_input_views(conn, self.home)
