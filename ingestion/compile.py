@@ -187,6 +187,7 @@ def compile_contract(
         f"case when {condition} then {literal(reason)} end" for condition, reason in failing
     )
     unreadable = "case when _bad is not null then 'unreadable: ' || _bad end"
+    kept = ", ".join(ident("v_" + prop.name) for prop in properties)
     exclude = " exclude (_path_known_at)" if contract.known_at.kind == "path" else ""
     typed = f"""
 with src as ({source_stage(contract, available, clean)}),
@@ -199,7 +200,7 @@ valued as (select *, {values} from mapped),
 known as (
     select *{exclude}, {_known_at(contract)} as _known_at from valued
 )
-select * exclude (_bad),
+select _file_idx, _row_number, _byte_offset, _hash, _known_at, {kept},
     coalesce({unreadable}, case when {any_failing} then concat_ws('; ', {reasons}) end)
         as _reason
 from known

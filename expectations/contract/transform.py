@@ -40,6 +40,12 @@ class TransformError(ValueError):
     """The expression cannot be used; the message says why."""
 
 
+@lru_cache(maxsize=1)
+def _parser() -> duckdb.DuckDBPyConnection:
+    """One connection for all expressions: opening one costs more than parsing."""
+    return duckdb.connect(":memory:")
+
+
 @lru_cache(maxsize=512)
 def columns_of(expression: str) -> tuple[str, ...]:
     """Source columns that an expression reads, as dotted paths, in order of first use.
@@ -53,9 +59,10 @@ def columns_of(expression: str) -> tuple[str, ...]:
     Raises:
         TransformError: If it is not one plain expression.
     """
-    with duckdb.connect(":memory:") as con:
-        found = con.execute("select json_serialize_sql(?::varchar)", ["select " + expression])
-        row = found.fetchone()
+    found = _parser().cursor()
+    row = found.execute(
+        "select json_serialize_sql(?::varchar)", ["select " + expression]
+    ).fetchone()
     parsed: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
     if parsed.get("error"):
         raise TransformError(parsed.get("error_message", "cannot be parsed"))

@@ -70,14 +70,18 @@ def to_utf8(data: bytes, encoding: str) -> bytes:
     return data.decode(name, "habitus.mark").encode()
 
 
-def count_lines(data: bytes, blank: bytes = BLANK) -> int:
-    """Records of a text counted without the splitter: lines that are not blank."""
-    if b"\n" not in data:
-        data = data.replace(b"\r", b"\n")
-    begins = (b"\n", *(bytes([byte]) for byte in blank))
-    if not data.startswith(begins) and not any(b"\n" + begin in data for begin in begins):
-        # no line begins with a blank byte, so none is blank
-        return data.count(b"\n") + (1 if data and not data.endswith(b"\n") else 0)
+def count_lines(data: bytes, expected: int = -1, blank: bytes = BLANK) -> int:
+    """Records of a text, counted without the splitter: lines that are not blank.
+
+    Args:
+        data: Text with LF line ends.
+        expected: The splitter's number. If it is the number of all lines, no line is blank and
+            counting line ends is enough; else blank lines are counted out here too.
+        blank: Bytes that make no record.
+    """
+    lines = data.count(b"\n") + (1 if data and not data.endswith(b"\n") else 0)
+    if lines == expected:
+        return lines
     return sum(map(bool, data.translate(None, blank).split(b"\n")))
 
 
@@ -171,14 +175,15 @@ def read_lines(files: Sequence[OpenFile], column: str) -> Records:
         text = opened.data or b""
         opened.data = None
         texts.append(text if text.endswith(b"\n") or not text else text + b"\n")
-    counts = {index: count_lines(text) for index, text in enumerate(texts)}
     borders = np.cumsum([0, *(len(text) for text in texts)])
     joined = texts[0] if len(texts) == 1 else b"".join(texts)
-    texts.clear()
     buffer = np.frombuffer(joined, np.uint8)
     starts, ends = line_spans(buffer)
     file_idx = np.searchsorted(borders, starts, side="right") - 1
     first = np.searchsorted(starts, borders[:-1], side="left")
+    split = np.bincount(file_idx, minlength=len(texts))
+    counts = {i: count_lines(text, int(split[i])) for i, text in enumerate(texts)}
+    texts.clear()
     bad = flag_bad(joined, starts, ends)
     lines = string_array(joined, starts, ends)
     if bad:

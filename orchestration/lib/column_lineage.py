@@ -64,7 +64,11 @@ def of_query(sql: str, schema: MappingSchema) -> Columns:
     text = query.sql(dialect=DIALECT)
     scope = build_scope(query)
     return {
-        name: sorted(_leaves(lineage(name, text, schema=schema, dialect=DIALECT, scope=scope)))
+        name: sorted(
+            _leaves(
+                lineage(name, text, schema=schema, dialect=DIALECT, scope=scope, trim_selects=False)
+            )
+        )
         for name in query.named_selects
         if name != "*"
     }

@@ -9,11 +9,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from functools import cache
+from contextlib import ExitStack
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 from dagster import (
     AssetExecutionContext,
     AssetsDefinition,
@@ -33,7 +35,7 @@ from orchestration.config import REPO, Settings
 from orchestration.lib.column_lineage import LineageCache
 from orchestration.lib.publication import writer
 from orchestration.lib.run_parameters import write_run_parameters
-from orchestration.lib.warehouse import source_columns, table_facts
+from orchestration.lib.warehouse import reader, source_columns, table_facts
 
 PROJECT_DIR = REPO / "dbt_project"
 SOURCE_SUFFIXES = {".sql", ".yml", ".csv"}
@@ -157,45 +159,62 @@ def _described(columns: list[tuple[str, str]], node: Mapping[str, Any]) -> dg.Ta
     )
 
 
-def _metadata(
-    habitus: Settings, node: Mapping[str, Any], compiled: Path, lineages: LineageCache
-) -> dict[str, Any]:
-    """Row count, column schema and column lineage of a model just built."""
-    found: dict[str, Any] = {}
-    facts = table_facts(habitus, node["schema"], node["name"])
-    if facts is not None:
-        found["dagster/row_count"] = facts.rows
-        found["dagster/column_schema"] = _described(facts.columns, node)
-    try:
-        lineage = lineages.of_model(compiled)
-    except SqlglotError as error:
-        # The table is built and right; only the picture of its columns is missing.
-        get_dagster_logger().warning(f"no column lineage for {node['name']}: {error}")
+class _Facts:
+    """Row counts, columns and column lineage of models as dbt reports them built.
+
+    dagster-dbt's own `fetch_row_counts` reopens the profile's path, which here is ":memory:".
+    One connection serves the whole step: opening the lake takes longer than counting.
+    """
+
+    def __init__(self, habitus: Settings, target: Path, stack: ExitStack) -> None:
+        manifest = load_manifest(habitus.dbt_home / "target" / "manifest.json")
+        self.nodes = {
+            (n["schema"], n["name"]): n for n in manifest["nodes"].values() if "schema" in n
+        }
+        self.lineages = LineageCache(
+            habitus.dbt_home / "lineage", manifest, source_columns(habitus)
+        )
+        self.habitus = habitus
+        self.compiled = target / "compiled"
+        self.stack = stack
+
+    @cached_property
+    def lake(self) -> duckdb.DuckDBPyConnection:
+        """Opened when the first table is there: a new lake has no catalogue before."""
+        return self.stack.enter_context(reader(self.habitus))
+
+    def of(self, key: dg.AssetKey) -> dict[str, Any]:
+        """Metadata of one model."""
+        node = self.nodes[key.path[0], key.path[1]]
+        found: dict[str, Any] = {}
+        if node["config"]["materialized"] == "table":
+            facts = table_facts(self.lake, node["schema"], node["name"])
+            found["dagster/row_count"] = facts.rows
+            found["dagster/column_schema"] = _described(facts.columns, node)
+        try:
+            lineage = self.lineages.of_model(
+                self.compiled / node["package_name"] / node["original_file_path"]
+            )
+        except SqlglotError as error:
+            # The table is built and right; only the picture of its columns is missing.
+            get_dagster_logger().warning(f"no column lineage for {node['name']}: {error}")
+        else:
+            if lineage is not None:
+                found["dagster/column_lineage"] = lineage
         return found
-    if lineage is not None:
-        found["dagster/column_lineage"] = lineage
-    return found
 
 
 def _with_facts(
     events: Iterator[Any], context: AssetExecutionContext, habitus: Settings, target: Path
 ) -> Iterator[Any]:
-    """Add facts to each table as dbt reports it built.
-
-    dagster-dbt's own `fetch_row_counts` reopens the profile's path, which here is ":memory:".
-    """
-    manifest = load_manifest(habitus.dbt_home / "target" / "manifest.json")
-    nodes = {(n["schema"], n["name"]): n for n in manifest["nodes"].values() if "schema" in n}
-    lineages = LineageCache(habitus.dbt_home / "lineage", manifest, source_columns(habitus))
-    for event in events:
-        if isinstance(event, dg.Output):
-            key = context.asset_key_for_output(event.output_name)
-            node = nodes[key.path[0], key.path[1]]
-            compiled = target / "compiled" / node["package_name"] / node["original_file_path"]
-            context.add_output_metadata(
-                _metadata(habitus, node, compiled, lineages), output_name=event.output_name
-            )
-        yield event
+    """Add facts to each model as dbt reports it built."""
+    with ExitStack() as stack:
+        facts = _Facts(habitus, target, stack)
+        for event in events:
+            if isinstance(event, dg.Output):
+                key = context.asset_key_for_output(event.output_name)
+                context.add_output_metadata(facts.of(key), output_name=event.output_name)
+            yield event
 
 
 def dbt_step(name: str, select: str, manifest: Path, project: DbtProject) -> AssetsDefinition:
@@ -223,5 +242,7 @@ def dbt_step(name: str, select: str, manifest: Path, project: DbtProject) -> Ass
                 context=context,
             )
             yield from _with_facts(invocation.stream(), context, habitus, invocation.target_path)
+        # Kept where dbt failed, to be looked at; each is as large as the manifest.
+        shutil.rmtree(invocation.target_path)
 
     return build

@@ -24,7 +24,7 @@ BUSY_TIMEOUT_MS = 30_000
 
 
 class LakeError(RuntimeError):
-    """The deployment's folder is not in the state that the warehouse needs; says what is missing."""
+    """The deployment's folder is not as the warehouse needs it; says what is missing."""
 
 
 def load_extensions(con: duckdb.DuckDBPyConnection) -> None:

@@ -23,7 +23,7 @@ PUBLISHED_LAYERS = ("behaviour", "marts")
 
 @dataclass(frozen=True)
 class TableFacts:
-    """Row count, and columns as (name, type)."""
+    """Row count, and columns as (name, type), of one table."""
 
     rows: int
     columns: list[tuple[str, str]]
@@ -101,23 +101,15 @@ def table_hash(con: duckdb.DuckDBPyConnection, schema: str, name: str) -> str:
     return f"{row[0]}-{int(row[1]):x}-{int(row[2]):x}"
 
 
-def table_facts(habitus: Settings, schema: str, name: str) -> TableFacts | None:
-    """Facts about one table as it stands now; None for a view or a table that is not there."""
-    with reader(habitus) as con:
-        found = con.execute(
-            "select column_name, data_type from duckdb_columns() where database_name = ? "
-            "and schema_name = ? and table_name = ? order by column_index",
-            [ALIAS, schema, name],
-        ).fetchall()
-        is_table = con.execute(
-            "select 1 from duckdb_tables() where database_name = ? and schema_name = ? "
-            "and table_name = ?",
-            [ALIAS, schema, name],
-        ).fetchone()
-        if not found or is_table is None:
-            return None
-        row = con.execute(f'select count(*) from {ALIAS}."{schema}"."{name}"').fetchone()
-        return TableFacts(int(row[0]) if row else 0, [(str(c), str(t)) for c, t in found])
+def table_facts(con: duckdb.DuckDBPyConnection, schema: str, name: str) -> TableFacts:
+    """Facts about one table as it stands now."""
+    columns = con.execute(
+        "select column_name, data_type from duckdb_columns() where database_name = ? "
+        "and schema_name = ? and table_name = ? order by column_index",
+        [ALIAS, schema, name],
+    ).fetchall()
+    row = con.execute(f'select count(*) from {ALIAS}."{schema}"."{name}"').fetchone()
+    return TableFacts(int(row[0]) if row else 0, [(str(c), str(t)) for c, t in columns])
 
 
 def source_columns(habitus: Settings) -> dict[tuple[str, str], list[str]]:

@@ -1,5 +1,5 @@
 -- grain: one customer: a component of the identity graph
-with map as (
+with ids as (
     select * from {{ ref('customer_id_map') }}
 ),
 
@@ -31,22 +31,22 @@ components as (
         sum(case when id_type = 'email' then 1 else 0 end) as emails,
         sum(case when id_type = 'device' then 1 else 0 end) as devices,
         min(known_at) as known_at
-    from map
+    from ids
     group by customer
 ),
 
 -- Two accounts of one person: the record that was changed last speaks.
 ranked as (
     select
-        map.customer,
+        ids.customer,
         records.*,
         row_number() over (
-            partition by map.customer
+            partition by ids.customer
             order by records.known_at desc, records.customer_id
         ) as record_rank,
-        min(records.registered_at) over (partition by map.customer) as first_registered_at
+        min(records.registered_at) over (partition by ids.customer) as first_registered_at
     from records
-    inner join map on map.id_type = 'customer' and map.id_value = records.customer_id
+    inner join ids on ids.id_type = 'customer' and ids.id_value = records.customer_id
 ),
 
 activity as (
@@ -72,15 +72,15 @@ purchases as (
 
 consent_states as (
     select
-        map.customer,
+        ids.customer,
         consents.purpose,
         consents.status,
         row_number() over (
-            partition by map.customer, consents.purpose
+            partition by ids.customer, consents.purpose
             order by consents.valid_from desc, consents.known_at desc, consents.customer_id
         ) as consent_rank
     from consents
-    inner join map on map.id_type = 'customer' and map.id_value = consents.customer_id
+    inner join ids on ids.id_type = 'customer' and ids.id_value = consents.customer_id
     cross join clock
     where
         cast(consents.valid_from as date) <= clock.as_of
