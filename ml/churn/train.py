@@ -1,6 +1,6 @@
 """Training of churn: backtest, gate, the final fit, its storage (outputs churn_*).
 
-What does not belong here: scoring (`ml.churn.score`), plots.
+What does not belong here: scoring (`ml.churn.score`), drawing (`ml.evaluation.plots`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from ml.churn.rules import RULES
 from ml.churn.store import FOLDER, pack
 from ml.churn.tables import CHURN_BACKTEST, CHURN_EVALUATION, CHURN_IMPORTANCE
 from ml.contracts import MlContext, MlResult, conform, empty
+from ml.evaluation.plots import churn_png
 from ml.models import save_model
 
 _WITHOUT_LABELS = ("bgnbd", "recency")
@@ -66,7 +67,7 @@ def run(inputs: Mapping[str, pd.DataFrame], context: MlContext) -> MlResult:
         CHURN_BACKTEST.name: predictions,
         CHURN_IMPORTANCE.name: importance,
     }
-    return MlResult(frames, metrics)
+    return MlResult(frames, metrics, {"churn": churn_png(scores, predictions)})
 
 
 def _nothing(reason: str, horizon: int | None) -> MlResult:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from ml.churn.data import days, numeric_features
 from ml.contracts import MlContext, MlResult, conform, empty
+from ml.evaluation.plots import segments_png
 from ml.models import ModelMissingError, load_model, save_model
 from ml.segments.model import (
     Choice,
@@ -118,7 +119,9 @@ def run(inputs: Mapping[str, pd.DataFrame], context: MlContext) -> MlResult:
         "model_version": version,
         "profiles": _profiles(rows, frame["label"], columns),
     }
-    return MlResult({FOLDER: conform(frame, BEHAVIOUR_CLUSTERS)}, metrics)
+    sizes = frame.groupby("label").size().reset_index(name="customers")
+    plots = {"clusters": segments_png(sizes)}
+    return MlResult({FOLDER: conform(frame, BEHAVIOUR_CLUSTERS)}, metrics, plots)
 
 
 def _one_cluster(rows: pd.DataFrame, reason: str) -> MlResult:

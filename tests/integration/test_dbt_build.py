@@ -150,7 +150,7 @@ def test_contract_stops_a_model_that_drifts(shop: Path, tmp_path: Path) -> None:
     shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
     model = project / "models" / "behaviour" / "run_clock.sql"
     model.write_text(
-        model.read_text(encoding="utf-8").replace("run_id,", "cast(1 as integer) as run_id,"),
+        model.read_text(encoding="utf-8").replace("as_of,", "cast(1 as integer) as as_of,"),
         encoding="utf-8",
     )
     environment = os.environ | {
@@ -164,5 +164,5 @@ def test_contract_stops_a_model_that_drifts(shop: Path, tmp_path: Path) -> None:
         env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode != 0
-    assert "run_id" in done.stdout
-    assert "contract" in done.stdout.lower()
+    assert "enforced contract that failed" in done.stdout
+    assert "as_of" in done.stdout
