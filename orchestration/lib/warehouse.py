@@ -93,8 +93,8 @@ def table_hash(con: duckdb.DuckDBPyConnection, schema: str, name: str) -> str:
     Each row's text is hashed to 128 bits and the hashes are summed, so that equal rows count.
     """
     row = con.execute(
-        "select count(*), coalesce(sum(('0x' || md5(cast(t as varchar))[:15])::hugeint), 0), "
-        "coalesce(sum(('0x' || md5(cast(t as varchar))[16:30])::hugeint), 0) "
+        "select count(*), coalesce(sum(md5_number_lower(cast(t as varchar))), 0), "
+        "coalesce(sum(md5_number_upper(cast(t as varchar))), 0) "
         f'from {ALIAS}."{schema}"."{name}" as t'
     ).fetchone()
     assert row is not None

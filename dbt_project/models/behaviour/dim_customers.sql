@@ -42,11 +42,11 @@ ranked as (
         records.*,
         row_number() over (
             partition by ids.customer
-            order by records.known_at desc, records.customer_id
+            order by records.known_at desc, records.customer_id asc
         ) as record_rank,
         min(records.registered_at) over (partition by ids.customer) as first_registered_at
     from records
-    inner join ids on ids.id_type = 'customer' and ids.id_value = records.customer_id
+    inner join ids on ids.id_type = 'customer' and records.customer_id = ids.id_value
 ),
 
 activity as (
@@ -77,10 +77,10 @@ consent_states as (
         consents.status,
         row_number() over (
             partition by ids.customer, consents.purpose
-            order by consents.valid_from desc, consents.known_at desc, consents.customer_id
+            order by consents.valid_from desc, consents.known_at desc, consents.customer_id asc
         ) as consent_rank
     from consents
-    inner join ids on ids.id_type = 'customer' and ids.id_value = consents.customer_id
+    inner join ids on ids.id_type = 'customer' and consents.customer_id = ids.id_value
     cross join clock
     where
         cast(consents.valid_from as date) <= clock.as_of

@@ -16,10 +16,14 @@ final as (
         tickets.opened_at,
         tickets.replied_at,
         tickets.resolved_at,
-        cast(round({{ us_between('tickets.opened_at', 'tickets.replied_at') }} / 3600000000.0, 2)
-            as decimal(18, 2)) as hours_to_reply,
-        cast(round({{ us_between('tickets.opened_at', 'tickets.resolved_at') }} / 3600000000.0, 2)
-            as decimal(18, 2)) as hours_to_resolve,
+        cast(
+            round({{ us_between('tickets.opened_at', 'tickets.replied_at') }} / 3600000000.0, 2)
+            as decimal(18, 2)
+        ) as hours_to_reply,
+        cast(
+            round({{ us_between('tickets.opened_at', 'tickets.resolved_at') }} / 3600000000.0, 2)
+            as decimal(18, 2)
+        ) as hours_to_resolve,
         tickets.channel,
         tickets.category,
         tickets.priority,

@@ -21,7 +21,7 @@ candidates as (
         sessions.session_id,
         row_number() over (
             partition by orders.order_id
-            order by sessions.started_at desc, sessions.session_id
+            order by sessions.started_at desc, sessions.session_id asc
         ) as candidate_rank
     from orders
     inner join sessions

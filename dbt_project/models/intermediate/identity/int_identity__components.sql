@@ -1,6 +1,6 @@
 -- grain: one identifier that may merge, with its component, its root and when it joined
 {{ config(materialized='table') }}
-{%- set rounds = var('identity_rounds') %}
+{%- set rounds = var('identity_rounds') | int(1) %}
 with labels as (
     select * from {{ ref('int_identity__labels') }}
 ),

@@ -91,13 +91,13 @@ accounts_on_device as (
         on
             seen.left_id_type = 'customer'
             and seen.right_id_type = 'device'
-            and seen.right_id = guest.device_id
+            and guest.device_id = seen.right_id
     inner join recorded as named
         on
             named.left_id_type = 'customer'
             and named.right_id_type = 'name'
-            and named.left_id = seen.left_id
-            and named.right_id = guest.name
+            and seen.left_id = named.left_id
+            and guest.name = named.right_id
     group by seen.left_id, guest.device_name
 ),
 

@@ -5,7 +5,7 @@
     link is a leaf and takes the label of its neighbour at the end, so that the rounds run over the
     few identifiers that people share (100,000 customers: 49 s for all, 3 s so).
 #}
-{%- set rounds = var('identity_rounds') %}
+{%- set rounds = var('identity_rounds') | int(1) %}
 with nodes as (
     select * from {{ ref('int_identity__nodes') }}
     where blocked_by is null

@@ -5,8 +5,8 @@ with final as (
     select
         '{{ limit.id_type }}' as id_type,
         cast({{ limit.max_customers }} as bigint) as max_customers,
-        cast({{ limit.get('max_names') or 'null' }} as bigint) as max_names,
-        {{ limit.merges | lower }} as merges
+        cast({{ limit.max_names or 'null' }} as bigint) as max_names,
+        {{ limit.may_merge | default(true) | lower }} as may_merge
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 )

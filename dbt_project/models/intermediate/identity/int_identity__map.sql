@@ -13,9 +13,9 @@ nodes as (
     select * from {{ ref('int_identity__nodes') }}
 ),
 
-limits as (
+leaf_kinds as (
     select * from {{ ref('int_identity__limits') }}
-    where not merges
+    where may_merge = false
 ),
 
 -- Identifiers that never merge two persons (devices, bare telephone numbers) belong to the one
@@ -29,7 +29,7 @@ leaf_links as (
         min(edges.rule) as rule,
         cast(max(cast(components.is_known as integer)) as boolean) as is_known
     from edges
-    inner join limits on edges.right_id_type = limits.id_type
+    inner join leaf_kinds on edges.right_id_type = leaf_kinds.id_type
     inner join components
         on edges.left_id_type = components.id_type and edges.left_id = components.id_value
     group by edges.right_id_type, edges.right_id, components.root
@@ -57,8 +57,8 @@ owned as (
         leaf_counts.rule,
         leaf_counts.is_known
     from leaf_counts
-    inner join limits on leaf_counts.id_type = limits.id_type
-    where leaf_counts.persons <= limits.max_customers
+    inner join leaf_kinds on leaf_counts.id_type = leaf_kinds.id_type
+    where leaf_counts.persons <= leaf_kinds.max_customers
 ),
 
 -- A cookie that nobody logged in with belongs to the owner of the device it lives on.
@@ -86,9 +86,9 @@ neighbours as (
         min(greatest(device_pairs.known_at, owned.known_at)) as known_at,
         cast(max(cast(owned.is_known as integer)) as boolean) as is_known
     from device_pairs
-    inner join owned on owned.id_type = 'device' and owned.id_value = device_pairs.other
+    inner join owned on owned.id_type = 'device' and device_pairs.other = owned.id_value
     left join leaf_counts
-        on leaf_counts.id_type = 'device' and leaf_counts.id_value = device_pairs.device
+        on leaf_counts.id_type = 'device' and device_pairs.device = leaf_counts.id_value
     where leaf_counts.id_value is null
     group by device_pairs.device
 ),

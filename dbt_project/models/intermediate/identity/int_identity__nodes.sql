@@ -71,7 +71,7 @@ kiosk_names as (
     select distinct edges.left_id as id_value
     from edges
     inner join customers
-        on customers.id_type = 'device' and customers.id_value = edges.right_id
+        on customers.id_type = 'device' and edges.right_id = customers.id_value
     where
         edges.left_id_type = 'device_name'
         and edges.right_id_type = 'device'
@@ -87,7 +87,7 @@ final as (
         cast(coalesce(customers.customers, 0) as bigint) as customers,
         cast(coalesce(names.names, 0) as bigint) as names,
         case
-            when not limits.merges then 'never_merges'
+            when not limits.may_merge then 'never_merges'
             when customers.customers > limits.max_customers then 'too_many_customers'
             when names.names > limits.max_names then 'too_many_names'
             when kiosk_names.id_value is not null then 'kiosk'

@@ -44,8 +44,8 @@ facts as (
                 then greatest({{ known }}, attributed_at, next_known_at)
         end as until_at,
         {%- for measure in measures %}
-        cast({{ values.get(measure, '0') }} as decimal(18, 2)) as {{ measure }}
-        {{- ',' if not loop.last }}
+        {%- set value = values.get(measure, '0') %}
+        cast({{ value }} as decimal(18, 2)) as {{ measure }}{{ ',' if not loop.last }}
         {%- endfor %}
     from versions
     where {{ condition }}

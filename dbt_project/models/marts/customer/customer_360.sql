@@ -21,14 +21,14 @@ stages as (
 clusters as (
     select
         *,
-        row_number() over (partition by customer order by as_of desc, cluster) as score_rank
+        row_number() over (partition by customer order by as_of desc, cluster asc) as score_rank
     from {{ source('ml', 'behaviour_clusters') }}
 ),
 
 scores as (
     select
         *,
-        row_number() over (partition by customer order by as_of desc, model) as score_rank
+        row_number() over (partition by customer order by as_of desc, model asc) as score_rank
     from {{ source('ml', 'churn_scores') }}
 ),
 

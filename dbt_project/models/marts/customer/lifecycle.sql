@@ -61,8 +61,9 @@ rhythms as (
         least(greatest(
             case
                 when gaps.purchase_number - 2 >= {{ var('lifecycle_min_gaps') }}
-                    then {{ days_between('gaps.first_day', 'gaps.previous_day') }} * 1.0
-                    / (gaps.purchase_number - 2)
+                    then
+                        {{ days_between('gaps.first_day', 'gaps.previous_day') }} * 1.0
+                        / (gaps.purchase_number - 2)
                 else population.rhythm_days
             end,
             {{ var('lifecycle_min_rhythm_days') }}
@@ -70,8 +71,9 @@ rhythms as (
         least(greatest(
             case
                 when gaps.purchase_number - 1 >= {{ var('lifecycle_min_gaps') }}
-                    then {{ days_between('gaps.first_day', 'gaps.day') }} * 1.0
-                    / (gaps.purchase_number - 1)
+                    then
+                        {{ days_between('gaps.first_day', 'gaps.day') }} * 1.0
+                        / (gaps.purchase_number - 1)
                 else population.rhythm_days
             end,
             {{ var('lifecycle_min_rhythm_days') }}

@@ -44,7 +44,7 @@ tests as (
         'test' as role,
         spaced.horizon_days
     from spaced
-    inner join {{ numbers(2) }} as numbers on numbers.n < spaced.test_cutoffs
+    inner join {{ numbers(2) }} as numbers on spaced.test_cutoffs > numbers.n
     where
         {{ add_days('spaced.last_cutoff', '-numbers.n * spaced.test_step_days') }}
         >= {{ add_days('spaced.first_ordered_on', 'spaced.step_days') }}

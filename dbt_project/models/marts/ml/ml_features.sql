@@ -147,7 +147,7 @@ last_nps as (
         on
             rare.customer = known.customer
             and rare.last_nps_on = known.day
-            and known.known_on <= rare.as_of
+            and rare.as_of >= known.known_on
             and known.nps_count > 0
     group by rare.customer, rare.as_of
 ),
@@ -255,8 +255,9 @@ final as (
         {%- endfor %}
         cast(coalesce(recent.active_days_28d, 0) as integer) as active_days_28d,
         cast(
-            {{ days_between('coalesce(recent.last_event_on, older.last_event_on)', 'rhythm.as_of') }}
-            as integer
+            {{ days_between(
+                'coalesce(recent.last_event_on, older.last_event_on)', 'rhythm.as_of'
+            ) }} as integer
         ) as days_since_last_event,
         cast(case when rare.unsubscribes > 0 then 1 else 0 end as integer) as unsubscribed
     from rhythm

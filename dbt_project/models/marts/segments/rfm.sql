@@ -38,14 +38,18 @@ measured as (
 
 borders as (
     select
-        {%- for measure in ['-recency_days', 'frequency', 'monetary'] %}
-        {%- set last = loop.last %}
-        {%- set letter = measure | replace('-', '') | first %}
-        {%- for share in [20, 40, 60, 80] %}
-        {{ exact_quantile(measure, share / 100) }} as {{ letter }}{{ share }}
-        {{- ',' if not (last and loop.last) }}
-        {%- endfor %}
-        {%- endfor %}
+        {{ exact_quantile('-recency_days', 0.2) }} as r20,
+        {{ exact_quantile('-recency_days', 0.4) }} as r40,
+        {{ exact_quantile('-recency_days', 0.6) }} as r60,
+        {{ exact_quantile('-recency_days', 0.8) }} as r80,
+        {{ exact_quantile('frequency', 0.2) }} as f20,
+        {{ exact_quantile('frequency', 0.4) }} as f40,
+        {{ exact_quantile('frequency', 0.6) }} as f60,
+        {{ exact_quantile('frequency', 0.8) }} as f80,
+        {{ exact_quantile('monetary', 0.2) }} as m20,
+        {{ exact_quantile('monetary', 0.4) }} as m40,
+        {{ exact_quantile('monetary', 0.6) }} as m60,
+        {{ exact_quantile('monetary', 0.8) }} as m80
     from measured
     where frequency > 0
 ),
