@@ -128,11 +128,11 @@ def write_shop(home: Path, run: Mapping[str, Any] | None = None) -> None:
             if (c + n) % 11 == 0:
                 later |= {"status": "refunded", "refunded_at": at + timedelta(days=6)}
             orders.append(order | later | {"_known_at": at + timedelta(days=7)})
-            for line in range(1, 3):
-                items.append({
-                    "order_id": oid, "line_number": line, "product_id": f"x{(c + line) % 7}",
-                    "quantity": line, "unit_price": 10 + n % 2, "_known_at": at,
-                })  # fmt: skip
+            items += [
+                {"order_id": oid, "line_number": line, "product_id": f"x{(c + line) % 7}",
+                 "quantity": line, "unit_price": 10 + n % 2, "_known_at": at}
+                for line in (1, 2)
+            ]  # fmt: skip
             for k, name in enumerate(
                 ["page_viewed", "product_viewed", "product_added", "heartbeat", "order_completed"]
             ):

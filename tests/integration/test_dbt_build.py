@@ -11,8 +11,9 @@ from pathlib import Path
 import dbt_fixture as fixture
 import duckdb
 import pytest
+import yaml
 
-from orchestration.lib.lake import attach
+from orchestration.lib.lake import attach, create_input_views
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "dbt_project"
@@ -136,6 +137,33 @@ def test_rebuild_as_of_a_day_sees_what_was_known_then(
     latest = connect(home).execute("select max(ts) from lake.behaviour.customer_stream").fetchone()
     assert latest is not None
     assert latest[0].date() <= cutoff
+
+
+def drift(home: Path, models: Path) -> list[str]:
+    """Models whose yml and table or view do not have the same columns in the same order."""
+    con = connect(home)
+    create_input_views(con, home)
+    found = []
+    for path in sorted(models.rglob("*.sql")):
+        (entry,) = yaml.safe_load(path.with_suffix(".yml").read_text(encoding="utf-8"))["models"]
+        layer = path.relative_to(models).parts[0]
+        rows = con.execute(f"describe lake.{layer}.{path.stem}").fetchall()
+        if [column["name"] for column in entry["columns"]] != [row[0] for row in rows]:
+            found.append(path.stem)
+    con.close()
+    return found
+
+
+def test_yml_and_tables_have_the_same_columns(shop: Path, tmp_path: Path) -> None:
+    assert drift(shop, PROJECT / "models") == []
+    models = tmp_path / "models"
+    shutil.copytree(PROJECT / "models", models)
+    yml = models / "intermediate" / "identity" / "int_identity__edges.yml"
+    yml.write_text(
+        yml.read_text(encoding="utf-8").replace("name: removed_at", "name: removed"),
+        encoding="utf-8",
+    )
+    assert drift(shop, models) == ["int_identity__edges"]
 
 
 def test_documentation_is_generated_offline(shop: Path, target: Path) -> None:

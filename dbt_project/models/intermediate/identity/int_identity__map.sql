@@ -123,7 +123,7 @@ mapped as (
         is_known,
         case
             when node = root then 'root'
-            when id_type = 'customer' then 'shared_identifier'
+            when id_type = 'customer' then 'linked'
             else 'account'
         end as rule,
         known_at
