@@ -82,8 +82,8 @@ def simulate(
 
 @app.command()
 def demo() -> None:
-    """Generate the default shop and run the main job on it."""
-    simulate()
+    """Generate a shop of 2,500 people and run the main job on it."""
+    simulate(customers=2500, days=540, events_per_day=None, seed=7)
     run(deployment="shop")
 
 

@@ -103,13 +103,10 @@ def table_hash(con: duckdb.DuckDBPyConnection, schema: str, name: str) -> str:
 
 def table_facts(con: duckdb.DuckDBPyConnection, schema: str, name: str) -> TableFacts:
     """Facts about one table as it stands now."""
-    columns = con.execute(
-        "select column_name, data_type from duckdb_columns() where database_name = ? "
-        "and schema_name = ? and table_name = ? order by column_index",
-        [ALIAS, schema, name],
-    ).fetchall()
+    # `duckdb_columns()` asks the catalogue for every table: .25 s where this takes .01 s.
+    columns = con.execute(f'describe {ALIAS}."{schema}"."{name}"').fetchall()
     row = con.execute(f'select count(*) from {ALIAS}."{schema}"."{name}"').fetchone()
-    return TableFacts(int(row[0]) if row else 0, [(str(c), str(t)) for c, t in columns])
+    return TableFacts(int(row[0]) if row else 0, [(str(c[0]), str(c[1])) for c in columns])
 
 
 def source_columns(habitus: Settings) -> dict[tuple[str, str], list[str]]:
