@@ -1,1 +1,1 @@
-"""Benchmarks: speed and memory as ratios against something in the same run. Tests do not belong here."""
+"""Benchmarks: speed and memory as ratios against something in the same run. Tests stay out."""

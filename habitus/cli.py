@@ -10,7 +10,7 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -20,6 +20,9 @@ from habitus import doctor as health
 from habitus import show
 from orchestration.config import REPO, Settings, SettingsError, activate, settings
 from orchestration.lib.publication import NothingPublishedError, WarehouseBusyError
+
+if TYPE_CHECKING:
+    from dagster import Definitions
 
 app = typer.Typer(
     help="Customer-behaviour data platform: sources in, behaviour tables, scores, reports out.",
@@ -83,8 +86,16 @@ def simulate(
 @app.command()
 def demo() -> None:
     """Generate a shop of 2,500 people and run the main job on it."""
-    simulate(customers=2500, days=540, events_per_day=None, seed=7)
-    run(deployment="shop")
+    _activate("shop")
+    # Simulating takes 10 s, and so does loading the definitions the first time: one core each.
+    command = [sys.executable, "-m", "habitus.cli", "simulate", "--customers", "2500"]
+    with subprocess.Popen(command) as simulation:
+        from orchestration.definitions import defs  # noqa: PLC0415
+
+        loaded = defs()
+    if simulation.returncode:
+        raise typer.Exit(simulation.returncode)
+    _run(_activate("shop"), loaded, job="everything")
 
 
 @app.command()
@@ -133,11 +144,28 @@ def run(
             _fail(ValueError(f"--source wants NAME=FILE with a file that exists, not {pair!r}"))
         land(name, [Path(file)], deployment)
     habitus = _activate(deployment)
-    from habitus.runs import PartitionError, run_job  # noqa: PLC0415  Dagster takes seconds to import
+    from orchestration.definitions import defs  # noqa: PLC0415  Dagster takes seconds to import
 
     try:
-        summary = run_job(habitus, job=job, first_day=from_, last_day=to)
-    except (ContractError, SettingsError, WarehouseBusyError, PartitionError) as error:
+        loaded = defs()
+    except (ContractError, SettingsError) as error:
+        _fail(error)
+    _run(habitus, loaded, job=job, first_day=from_, last_day=to)
+
+
+def _run(
+    habitus: Settings,
+    loaded: "Definitions",
+    *,
+    job: str,
+    first_day: str | None = None,
+    last_day: str | None = None,
+) -> None:
+    from habitus.runs import PartitionError, run_job  # noqa: PLC0415
+
+    try:
+        summary = run_job(habitus, loaded, job=job, first_day=first_day, last_day=last_day)
+    except (WarehouseBusyError, PartitionError) as error:
         _fail(error)
     show.summary(console, summary, habitus)
     if summary["status"] != "success":

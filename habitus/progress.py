@@ -4,7 +4,7 @@ What does not belong here: running anything (runs.py).
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -73,6 +73,6 @@ class Progress:
             self.console.print(cause.message.strip(), style="red", markup=False)
 
 
-def _rows(metadata: dict[str, dg.MetadataValue]) -> str:
+def _rows(metadata: Mapping[str, dg.MetadataValue[Any]]) -> str:
     entry = metadata.get("dagster/row_count")
     return f"{entry.value:,} rows" if entry is not None else "–"

@@ -6,7 +6,9 @@ What does not belong here: what the job does (orchestration/).
 import sys
 import uuid
 from contextlib import redirect_stdout
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import dagster as dg
@@ -63,13 +65,24 @@ def _execute(
     return "success" if result.success else "failure"
 
 
+def _import_ahead() -> None:
+    """Import what later steps need while the first ones read files and leave a core idle."""
+    Thread(target=import_module, args=("great_expectations",), daemon=True).start()
+
+
 def run_job(
-    habitus: Settings, *, job: str, first_day: str | None = None, last_day: str | None = None
+    habitus: Settings,
+    loaded: dg.Definitions,
+    *,
+    job: str,
+    first_day: str | None = None,
+    last_day: str | None = None,
 ) -> dict[str, Any]:
     """Execute one of the jobs and return its summary, also when it fails.
 
     Args:
         habitus: activated settings.
+        loaded: the definitions of this deployment.
         job: the job's name, for instance `everything`.
         first_day: first daily partition of the raw layer, ISO 8601; None for the newest only.
         last_day: last daily partition.
@@ -77,14 +90,12 @@ def run_job(
     Raises:
         PartitionError: a day outside the partitions.
     """
-    # Loading the definitions takes seconds; the other commands shall not pay for it.
-    from orchestration.definitions import defs  # noqa: PLC0415
-
     run_id = str(uuid.uuid4())
-    definition = defs().resolve_job_def(job)
+    definition = loaded.resolve_job_def(job)
     days = _partition(definition, first_day, last_day)
     with dg.DagsterInstance.get() as instance:
         instance.add_event_listener(run_id, Progress(Console(file=sys.stdout)))
+        _import_ahead()
         log = habitus.dbt_home / "logs" / f"{run_id}.log"
         status = _execute(definition, instance, run_id, log, days)
         summary = collect(instance, habitus, run_id, status)

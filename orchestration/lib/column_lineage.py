@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 from sqlglot import exp, parse_one
@@ -69,7 +69,7 @@ def of_query(sql: str, schema: MappingSchema) -> Columns:
                 lineage(name, text, schema=schema, dialect=DIALECT, scope=scope, trim_selects=False)
             )
         )
-        for name in query.named_selects
+        for name in cast(exp.Query, query).named_selects
         if name != "*"
     }
 

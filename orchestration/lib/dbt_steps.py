@@ -139,7 +139,13 @@ class LeanDbtCliResource(DbtCliResource):
 
 def dbt_resource(habitus: Settings) -> DbtCliResource:
     """The command line client of dbt."""
-    return LeanDbtCliResource(project_dir=dbt_project(habitus), dbt_executable=dbt_executable())
+    project = dbt_project(habitus)
+    return LeanDbtCliResource(
+        project_dir=str(project.project_dir),
+        profiles_dir=str(project.profiles_dir),
+        target=habitus.target,
+        dbt_executable=dbt_executable(),
+    )
 
 
 def run_dbt(habitus: Settings, arguments: list[str]) -> int:

@@ -90,7 +90,7 @@ def _people(habitus: Settings) -> pd.DataFrame:
     parts = []
     for id_type, rows in truth.groupby("id_type", sort=True):
         tokens = tokenise(rows["id_value"].tolist(), str(id_type), key)
-        parts.append(rows.assign(id=tokens)[["id", "person"]])
+        parts.append(rows.assign(id=pd.Series(tokens, index=rows.index))[["id", "person"]])
     # Spellings of one address are one token.
     return pd.concat(parts, ignore_index=True).drop_duplicates("id")
 
@@ -122,9 +122,8 @@ def against_truth(
             for cutoff in sorted(backtest["cutoff"].unique())
         )
         compared = oracle_comparison(backtest, oracle).drop_duplicates("cutoff")
-        found["oracle_auc"] = {
-            row.cutoff.date().isoformat(): row.oracle_auc for row in compared.itertuples()
-        }
+        cutoffs = pd.to_datetime(compared["cutoff"]).dt.strftime("%Y-%m-%d")
+        found["oracle_auc"] = dict(zip(cutoffs, compared["oracle_auc"], strict=True))
     return found
 
 
