@@ -57,7 +57,7 @@ docs: install  ## dbt's documentation of every table, on loopback
 	@$(BIN)/habitus docs
 
 bench: install  ## the benchmarks; slow
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks --home $(or $(BENCH_HOME),$(HABITUS_HOME)-bench)
 
 lock: install  ## compile the lock files anew
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev pyproject.toml -o requirements.lock

@@ -19,7 +19,11 @@ from expectations.contract import ContractError, load_deployment
 from habitus import doctor as health
 from habitus import show
 from orchestration.config import REPO, Settings, SettingsError, activate, settings
-from orchestration.lib.publication import NothingPublishedError, WarehouseBusyError
+from orchestration.lib.publication import (
+    LANGUAGES,
+    NothingPublishedError,
+    WarehouseBusyError,
+)
 
 if TYPE_CHECKING:
     from dagster import Definitions
@@ -187,6 +191,22 @@ def status(deployment: Deployment = None) -> None:
         show.status(console, habitus)
     except NothingPublishedError as error:
         console.print(str(error), soft_wrap=True)
+
+
+@app.command()
+def report(
+    lang: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    run_id: Annotated[str, typer.Option(help="Default: the last run.")] = "latest",
+) -> None:
+    """Print the path of a run's evaluation report in a language."""
+    habitus = _activate(None)
+    name = LANGUAGES.get(lang)
+    if name is None:
+        _fail(ValueError(f"no report in {lang!r}; there are: {', '.join(LANGUAGES)}"))
+    path = (habitus.reports / run_id / name).resolve()
+    if not path.exists():
+        _fail(ValueError(f"{path} does not exist: that run did not get as far as its report"))
+    typer.echo(path)
 
 
 @app.command()

@@ -14,6 +14,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 WRITER_TIMEOUT_SECONDS = 1800
+# Languages of the evaluation report -> its file in a run's folder.
+LANGUAGES = {"en": "report.html", "zh": "report.zh.html"}
 
 
 class NothingPublishedError(RuntimeError):

@@ -13,7 +13,7 @@ from orchestration.config import Settings, settings
 from orchestration.defs.transform.assets import after_ml, behaviour, marts
 from orchestration.lib.dbt_steps import ensure_manifest, load_manifest, segment_sets
 from orchestration.lib.evaluation import report_data
-from orchestration.lib.publication import swap_pointer, write_atomically, writer
+from orchestration.lib.publication import LANGUAGES, swap_pointer, write_atomically, writer
 from orchestration.lib.summary import collect, write_summary
 from orchestration.lib.warehouse import (
     PUBLISHED_LAYERS,
@@ -23,8 +23,6 @@ from orchestration.lib.warehouse import (
     run_clock,
     segment_sizes,
 )
-
-LANGUAGES = {"en": "report.html", "zh": "report.zh.html"}
 
 _sets = segment_sets(load_manifest(ensure_manifest(settings())))
 _published = [
