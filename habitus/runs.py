@@ -65,9 +65,24 @@ def _execute(
     return "success" if result.success else "failure"
 
 
+# Imported by the steps themselves, in this order, and slow to import.
+LATER_IMPORTS = (
+    "great_expectations",
+    "ml.segments.clusters",
+    "ml.churn.train",
+    "ml.evaluation.report",
+    "orchestration.lib.evaluation",
+)
+
+
 def _import_ahead() -> None:
     """Import what later steps need while the first ones read files and leave a core idle."""
-    Thread(target=import_module, args=("great_expectations",), daemon=True).start()
+
+    def load() -> None:
+        for name in LATER_IMPORTS:
+            import_module(name)
+
+    Thread(target=load, daemon=True).start()
 
 
 def run_job(

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pkgutil import resolve_name
 
 import pandas as pd
 
-from ml.churn import score as churn_score
-from ml.churn import train as churn_train
 from ml.churn.tables import CHURN_BACKTEST, CHURN_EVALUATION, CHURN_IMPORTANCE, CHURN_SCORES
 from ml.contracts import MlContext, MlResult, Table, validate
-from ml.segments import clusters
 from ml.segments.tables import BEHAVIOUR_CLUSTERS
 
 Run = Callable[[Mapping[str, pd.DataFrame], MlContext], MlResult]
@@ -28,7 +26,9 @@ class Output:
     Attributes:
         name: also the name of its first table.
         inputs: relations, `schema.table`, given to `run` by that name.
-        run: pure but for the model it stores below `MlContext.models_dir`.
+        run: its function, `module:name`, pure but for the model it stores below
+            `MlContext.models_dir`. By name, because the libraries of learning take seconds to
+            import, which whoever only looks at the definitions need not wait for.
         tables: what it gives, each stored by itself.
         description: one sentence for people.
         kinds: engines, for display.
@@ -38,7 +38,7 @@ class Output:
 
     name: str
     inputs: tuple[str, ...]
-    run: Run
+    run: str
     tables: tuple[Table, ...]
     description: str
     kinds: tuple[str, ...] = ("python",)
@@ -55,7 +55,7 @@ OUTPUTS: tuple[Output, ...] = (
     Output(
         name="behaviour_clusters",
         inputs=("marts.ml_features",),
-        run=clusters.run,
+        run="ml.segments.clusters:run",
         tables=(BEHAVIOUR_CLUSTERS,),
         description="Behavioural segments with readable labels that last from run to run.",
         kinds=("python", "scikitlearn"),
@@ -63,7 +63,7 @@ OUTPUTS: tuple[Output, ...] = (
     Output(
         name="churn_evaluation",
         inputs=("marts.ml_cutoffs", "marts.ml_features", "marts.ml_labels"),
-        run=churn_train.run,
+        run="ml.churn.train:run",
         tables=(CHURN_EVALUATION, CHURN_BACKTEST, CHURN_IMPORTANCE),
         description="Churn models beside simple rules at rolling cutoffs, and what may ship.",
         kinds=("python", "lightgbm"),
@@ -72,7 +72,7 @@ OUTPUTS: tuple[Output, ...] = (
     Output(
         name="churn_scores",
         inputs=("marts.ml_features",),
-        run=churn_score.run,
+        run="ml.churn.score:run",
         tables=(CHURN_SCORES,),
         description="Probability of no purchase within the horizon, with reasons at the top.",
         kinds=("python", "lightgbm"),
@@ -93,7 +93,8 @@ def run_output(output: Output, inputs: Mapping[str, pd.DataFrame], context: MlCo
     missing = [name for name in output.inputs if name not in inputs]
     if missing:
         raise KeyError(f"{output.name} needs {missing}")
-    result = output.run(inputs, context)
+    run: Run = resolve_name(output.run)
+    result = run(inputs, context)
     for table in output.tables:
         validate(result.frames[table.name], table)
     return result

@@ -43,8 +43,10 @@ class MarkedYaml:
                 path, None, f"not UTF-8 (byte {error.start})", "Save the file as UTF-8"
             ) from None
         try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
-            self.data: dict[str, Any] = yaml.safe_load(text)
+            # The parser in C: the folder of contracts is read several times a run.
+            loader = yaml.CSafeLoader(text)
+            node = loader.get_single_node()
+            self.data: dict[str, Any] = loader.construct_document(node) if node else None
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             problem = getattr(error, "problem", None) or "cannot be parsed"

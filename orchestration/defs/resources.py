@@ -7,15 +7,13 @@ others without a word: assets do not belong here.
 import dagster as dg
 
 from orchestration.config import activate, settings
-from orchestration.lib.dbt_steps import dbt_resource
 
 
 @dg.definitions
 def resources() -> dg.Definitions:
-    """Settings of the chosen deployment, and dbt."""
-    habitus = activate(settings())
+    """Settings of the chosen deployment."""
     return dg.Definitions(
-        resources={"habitus": habitus, "dbt": dbt_resource(habitus)},
+        resources={"habitus": activate(settings())},
         # One process a run: four steps took 26-30 s so, and 65 s with a process for each step,
         # because every process imports everything again.
         executor=dg.in_process_executor,

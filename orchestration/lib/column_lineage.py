@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import dagster as dg
 from sqlglot import exp, parse_one
@@ -61,21 +61,20 @@ def of_query(sql: str, schema: MappingSchema) -> Columns:
         dialect=DIALECT,
         validate_qualify_columns=False,
     )
-    text = query.sql(dialect=DIALECT)
-    scope = build_scope(query)
-    return {
-        name: sorted(
-            _leaves(
-                lineage(name, text, schema=schema, dialect=DIALECT, scope=scope, trim_selects=False)
-            )
-        )
-        for name in cast(exp.Query, query).named_selects
-        if name != "*"
-    }
+    columns = lineage(
+        None,
+        query,
+        schema=schema,
+        dialect=DIALECT,
+        scope=build_scope(query),
+        trim_selects=False,
+        copy=False,
+    )
+    return {name: sorted(_leaves(node)) for name, node in columns.items() if name != "*"}
 
 
 class LineageCache:
-    """Lineage by hash of the compiled SQL: parsing all models takes longer than building them.
+    """Lineage by hash of the compiled SQL, which seldom changes from run to run.
 
     Args:
         folder: where the results are kept between runs.

@@ -33,19 +33,19 @@ from dagster_dbt import (
 from packaging.version import Version
 from sqlglot.errors import SqlglotError
 
-from orchestration.config import REPO, Settings
+from orchestration.config import Settings
 from orchestration.lib.column_lineage import LineageCache
+from orchestration.lib.dbt_server import (
+    PROJECT_DIR,
+    DbtError,
+    is_warm,
+    newest_source,
+    parse_arguments,
+    warm_dbt,
+)
 from orchestration.lib.publication import writer
 from orchestration.lib.run_parameters import write_run_parameters
 from orchestration.lib.warehouse import reader, source_columns, table_facts
-
-PROJECT_DIR = REPO / "dbt_project"
-SOURCE_SUFFIXES = {".sql", ".yml", ".csv"}
-
-
-class DbtError(RuntimeError):
-    """dbt could not read the project."""
-
 
 def dbt_executable() -> str:
     """dbt of the environment that runs us, whatever the PATH says."""
@@ -54,14 +54,6 @@ def dbt_executable() -> str:
     if found is None:
         raise DbtError("dbt is not installed beside this Python: run `make install`")
     return found
-
-
-def _newest_source() -> float:
-    return max(
-        p.stat().st_mtime
-        for p in PROJECT_DIR.rglob("*")
-        if p.suffix in SOURCE_SUFFIXES and "target" not in p.parts
-    )
 
 
 def ensure_manifest(habitus: Settings) -> Path:
@@ -74,22 +66,20 @@ def ensure_manifest(habitus: Settings) -> Path:
         DbtError: dbt does not understand the project; the message is dbt's.
     """
     manifest = habitus.dbt_home / "target" / "manifest.json"
-    if manifest.exists() and manifest.stat().st_mtime >= _newest_source():
+    if manifest.exists() and manifest.stat().st_mtime >= newest_source():
         return manifest
-    manifest.parent.mkdir(parents=True, exist_ok=True)
-    # With the flags of the steps: other ones would make dbt parse everything once more.
-    done = subprocess.run(
-        [
-            *(dbt_executable(), "parse", "--target", habitus.target),
-            *("--project-dir", PROJECT_DIR, "--profiles-dir", PROJECT_DIR),
-        ],
-        env={**os.environ, **habitus.environment()},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise DbtError(f"dbt parse failed:\n{done.stdout}\n{done.stderr}")
+    if is_warm(habitus):
+        warm_dbt(habitus).wait()
+    else:
+        done = subprocess.run(
+            [dbt_executable(), *parse_arguments(habitus)],
+            env={**os.environ, **habitus.environment()},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise DbtError(f"dbt parse failed:\n{done.stdout}\n{done.stderr}")
     os.utime(manifest)
     return manifest
 
@@ -137,14 +127,17 @@ class LeanDbtCliResource(DbtCliResource):
         return Version(importlib.metadata.version("dbt-core"))
 
 
-def dbt_resource(habitus: Settings) -> DbtCliResource:
-    """The command line client of dbt."""
-    project = dbt_project(habitus)
+def warm_client(habitus: Settings) -> DbtCliResource:
+    """The command line client of this process's warm dbt."""
+    server = warm_dbt(habitus)
+    server.wait()
+    executable, *flags = server.command()
     return LeanDbtCliResource(
-        project_dir=str(project.project_dir),
-        profiles_dir=str(project.profiles_dir),
+        project_dir=str(PROJECT_DIR),
+        profiles_dir=str(PROJECT_DIR),
         target=habitus.target,
-        dbt_executable=dbt_executable(),
+        dbt_executable=executable,
+        global_config_flags=flags,
     )
 
 
@@ -251,12 +244,10 @@ def dbt_step(name: str, select: str, manifest: Path, project: DbtProject) -> Ass
         pool="warehouse",
         dagster_dbt_translator=LayerTranslator(),
     )
-    def build(
-        context: AssetExecutionContext, dbt: DbtCliResource, habitus: ResourceParam[Settings]
-    ) -> Iterator[Any]:
+    def build(context: AssetExecutionContext, habitus: ResourceParam[Settings]) -> Iterator[Any]:
         write_run_parameters(habitus, context.run_id)
         with writer(habitus.writer_lock):
-            invocation = dbt.cli(
+            invocation = warm_client(habitus).cli(
                 [
                     *("build", "--exclude-resource-type", "unit_test"),
                     # A test runs in the step in which the last of its tables is built.

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from dbt.adapters.duckdb.credentials import DuckDBCredentials
-from dbt.adapters.duckdb.plugins import BasePlugin
 
 ALIAS = "lake"
 EXTENSIONS = ("ducklake", "sqlite_scanner")
@@ -181,44 +179,3 @@ def _integer(value: int | str | None) -> str:
 def _literal(value: object) -> str:
     """Quote a value as a SQL string."""
     return "'" + str(value).replace("'", "''") + "'"
-
-
-class Plugin(BasePlugin):
-    """dbt-duckdb plugin, named in `profiles.yml` with the deployment's folder as `home`."""
-
-    def initialize(self, plugin_config: dict[str, Any]) -> None:
-        """Keep the deployment's folder.
-
-        Args:
-            plugin_config: The plugin's `config` in the profile.
-
-        Raises:
-            LakeError: `home` is missing.
-        """
-        if not plugin_config.get("home"):
-            msg = "profiles.yml: the plugin orchestration.lib.lake needs config.home"
-            raise LakeError(msg)
-        self.home = Path(plugin_config["home"])
-
-    def update_connection_config(self, creds: DuckDBCredentials, config: dict[str, Any]) -> None:
-        """Forbid downloads before the connection exists.
-
-        Args:
-            creds: dbt's credentials, unused.
-            config: Changed in place; goes to `duckdb.connect`.
-        """
-        config["autoinstall_known_extensions"] = False
-
-    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Attach the lake for writing and create the views over its inputs.
-
-        The profile names the same attachment once more, so that dbt knows it is a DuckLake;
-        dbt's `attach if not exists` then finds it done.
-
-        Args:
-            conn: dbt's connection.
-        """
-        # DuckDB creates its spill folder, but not the parents of it.
-        (self.home / "dbt").mkdir(parents=True, exist_ok=True)
-        attach(conn, self.home, read_only=False)
-        create_input_views(conn, self.home)

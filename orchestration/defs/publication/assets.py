@@ -8,11 +8,9 @@ import json
 import dagster as dg
 from dagster import AssetExecutionContext, MaterializeResult, MetadataValue, ResourceParam
 
-from ml.evaluation.report import build_report, report_json
 from orchestration.config import Settings, settings
 from orchestration.defs.transform.assets import after_ml, behaviour, marts
 from orchestration.lib.dbt_steps import ensure_manifest, load_manifest, segment_sets
-from orchestration.lib.evaluation import report_data
 from orchestration.lib.publication import LANGUAGES, swap_pointer, write_atomically, writer
 from orchestration.lib.summary import collect, write_summary
 from orchestration.lib.warehouse import (
@@ -76,6 +74,10 @@ def snapshot(context: AssetExecutionContext, habitus: ResourceParam[Settings]) -
 )
 def report(context: AssetExecutionContext, habitus: ResourceParam[Settings]) -> MaterializeResult:
     """The evaluation report of the run, in English and Chinese, and its JSON."""
+    # What draws takes seconds to import, which who only loads the definitions need not wait for.
+    from ml.evaluation.report import build_report, report_json  # noqa: PLC0415
+    from orchestration.lib.evaluation import report_data  # noqa: PLC0415
+
     summary = collect(context.instance, habitus, context.run_id, "success")
     write_summary(habitus, summary)
     data = report_data(habitus, summary, _sets)

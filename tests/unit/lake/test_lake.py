@@ -6,7 +6,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration.lib.lake import LakeError, Plugin, attach, create_input_views
+from orchestration.lib.dbt_plugin import Plugin
+from orchestration.lib.lake import LakeError, attach, create_input_views
 
 
 def make_lake(home: Path) -> int:

@@ -1,0 +1,47 @@
+"""Runs dbt in the warm process of dbt_server.py; to its caller it is dbt.
+
+    python -IS dbt_client.py SOCKET ARGUMENTS...
+
+A script of the standard library alone, so that it starts in milliseconds. It hands its arguments,
+environment, folder and output to the server, passes signals on, and exits as dbt exits.
+
+What does not belong here: anything that needs an import from outside the standard library.
+"""
+
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+from types import FrameType
+
+
+def main(path: str, arguments: list[str]) -> int:
+    """Run dbt; its exit code, or 1 when the server is gone."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.connect(path)
+        request = json.dumps(
+            {"arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()}
+        ).encode()
+        socket.send_fds(server, [struct.pack("!I", len(request))], [1, 2])
+        server.sendall(request)
+        with server.makefile("r") as answers:
+            child = int(answers.readline() or 0)
+            if not child:
+                sys.stderr.write("the dbt server ended before dbt began\n")
+                return 1
+
+            def pass_on(number: int, _frame: FrameType | None) -> None:
+                os.kill(child, number)
+
+            signal.signal(signal.SIGINT, pass_on)
+            signal.signal(signal.SIGTERM, pass_on)
+            code = answers.readline()
+            if not code:
+                sys.stderr.write("the dbt server ended before dbt did\n")
+            return int(code or 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

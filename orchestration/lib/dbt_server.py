@@ -1,0 +1,216 @@
+"""A warm dbt for a run of several dbt steps: imported and parsed once, forked for each step.
+
+A dbt process spends seconds on imports and on its parse before its first model, and a run has
+three of them (README of benchmarks/ has the figures). The server does both while files are still
+being read, then forks once for each invocation: every step is a process of its own as before, with
+its own connection, and nothing of one is left for the next.
+
+Nobody is orphaned: the server ends when its parent does, and dbt when the server or the client
+does, so a killed run never leaves a dbt behind that holds the warehouse.
+
+What does not belong here: which steps there are, or what they run (dbt_steps.py).
+"""
+
+import atexit
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NoReturn
+
+from orchestration.config import REPO, Settings
+
+PROJECT_DIR = REPO / "dbt_project"
+SOURCE_SUFFIXES = {".sql", ".yml", ".csv"}
+CLIENT = Path(__file__).with_name("dbt_client.py")
+PR_SET_PDEATHSIG = 1
+
+
+class DbtError(RuntimeError):
+    """dbt could not read the project."""
+
+
+def newest_source() -> float:
+    """When the dbt project last changed, in seconds since the epoch."""
+    return max(
+        p.stat().st_mtime
+        for p in PROJECT_DIR.rglob("*")
+        if p.suffix in SOURCE_SUFFIXES and "target" not in p.parts
+    )
+
+
+def parse_arguments(habitus: Settings) -> list[str]:
+    """`dbt parse` with the flags of the steps: other ones would make each of them parse again."""
+    folders = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
+    return ["parse", "--target", habitus.target, *folders]
+
+
+class DbtServer:
+    """The parent's side: starts the server, waits for its parse, ends it.
+
+    Args:
+        habitus: activated settings.
+    """
+
+    def __init__(self, habitus: Settings) -> None:
+        self.serves = (habitus, newest_source())
+        # Short on purpose: a socket's path ends at 108 characters, a data home's does not.
+        self._folder = tempfile.TemporaryDirectory(prefix="habitus-dbt-")
+        self._socket = str(Path(self._folder.name) / "socket")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "orchestration.lib.dbt_server", self._socket]
+            + parse_arguments(habitus),
+            env={**os.environ, **habitus.environment()},
+            cwd=REPO,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._ready = False
+
+    def wait(self) -> None:
+        """Return when the project is parsed.
+
+        Raises:
+            DbtError: dbt does not understand the project; the message is dbt's.
+        """
+        if self._ready:
+            return
+        said = []
+        for line in self._process.stdout or ():
+            if line == "ready\n":
+                self._ready = True
+                return
+            said.append(line)
+        self.stop()
+        raise DbtError(f"dbt parse failed:\n{''.join(said)}")
+
+    def command(self) -> list[str]:
+        """What stands for `dbt` on a command line."""
+        return [sys.executable, "-IS", str(CLIENT), self._socket]
+
+    def stop(self) -> None:
+        """End the server, and dbt if it still runs."""
+        self._process.communicate()
+        self._folder.cleanup()
+
+
+_servers: list[DbtServer] = []
+
+
+def _stop() -> None:
+    while _servers:
+        _servers.pop().stop()
+
+
+def warm_dbt(habitus: Settings) -> DbtServer:
+    """This process's server, started if there is none, and anew when the project has changed."""
+    if _servers and _servers[-1].serves != (habitus, newest_source()):
+        _stop()
+    if not _servers:
+        _servers.append(DbtServer(habitus))
+    return _servers[-1]
+
+
+def is_warm(habitus: Settings) -> bool:
+    """Whether this process has a server that serves these settings."""
+    return bool(_servers) and _servers[-1].serves == (habitus, newest_source())
+
+
+atexit.register(_stop)
+
+
+def _receive(client: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """A request and the client's stdout and stderr."""
+    header, fds, _, _ = socket.recv_fds(client, 4, 2)
+    with client.makefile("rb") as stream:
+        request: dict[str, Any] = json.loads(stream.read(struct.unpack("!I", header)[0]))
+    return request, fds
+
+
+def _run(manifest: Any, request: dict[str, Any], fds: list[int]) -> NoReturn:
+    """Be dbt, in the forked child."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
+    from dbt.cli.main import dbtRunner  # noqa: PLC0415  the parent of the server never needs dbt
+
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for target, fd in enumerate(fds, start=1):
+        os.dup2(fd, target)
+        os.close(fd)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    done = dbtRunner(manifest=manifest).invoke(request["arguments"])
+    if done.exception is not None:
+        sys.stderr.write(f"{done.exception}\n")
+    DuckDBConnectionManager.close_all_connections()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not sys.exit: threads of C libraries stayed in the server, and their clean-up here aborts.
+    os._exit(0 if done.success else 2 if done.exception is not None else 1)
+
+
+def _serve_one(client: socket.socket, listener: socket.socket, manifest: Any) -> bool:
+    """Fork for one request and answer with its exit code; False when the parent is gone."""
+    request, fds = _receive(client)
+    # The child holds the other end of this pipe for as long as it lives.
+    alive, held = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(alive)
+        listener.close()
+        client.close()
+        _run(manifest, request, fds)
+    for fd in (held, *fds):
+        os.close(fd)
+    client.sendall(f"{child}\n".encode())
+    ended, _, _ = select.select([alive, client, sys.stdin], [], [])
+    if alive not in ended:
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    os.close(alive)
+    with contextlib.suppress(BrokenPipeError):
+        code = os.waitstatus_to_exitcode(status)
+        client.sendall(f"{code if code >= 0 else 128 - code}\n".encode())
+    return sys.stdin not in ended
+
+
+def main(path: str, parse: list[str]) -> int:
+    """Parse, say `ready`, and serve until the parent closes our standard input."""
+    from dbt.cli.main import dbtRunner  # noqa: PLC0415
+
+    import orchestration.lib.dbt_plugin  # noqa: F401, PLC0415  takes a second
+
+    # A terminal's Ctrl-C goes to the whole group: the parent decides what it means for us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parsed = dbtRunner().invoke(parse)
+    if not parsed.success:
+        if parsed.exception is not None:
+            print(parsed.exception)
+        return 1
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        print("ready", flush=True)
+        while True:
+            ready, _, _ = select.select([listener, sys.stdin], [], [])
+            if sys.stdin in ready:
+                return 0
+            client, _ = listener.accept()
+            with client:
+                if not _serve_one(client, listener, parsed.result):
+                    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
