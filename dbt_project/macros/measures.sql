@@ -19,10 +19,10 @@
     }) }}
 {%- endmacro %}
 
-{#- One part of the union of measures: its own values, zero for all others. -#}
-{% macro measures_part(values) -%}
-    {%- for measure, type in day_measures().items() %}
-        cast({{ values.get(measure, '0') }} as {{ type }}) as {{ measure }}
+{#- One part of the union of measures: its own values, zero for the others of `names`. -#}
+{% macro measures_part(names, values) -%}
+    {%- for measure in names %}
+        cast({{ values.get(measure, '0') }} as {{ day_measures()[measure] }}) as {{ measure }}
         {{- ',' if not loop.last }}
     {%- endfor %}
 {%- endmacro %}

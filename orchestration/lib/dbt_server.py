@@ -94,6 +94,11 @@ class DbtServer:
         self.stop()
         raise DbtError(f"dbt parse failed:\n{''.join(said)}")
 
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._process.pid
+
     def command(self) -> list[str]:
         """What stands for `dbt` on a command line."""
         return [sys.executable, "-IS", str(CLIENT), self._socket]

@@ -1,24 +1,58 @@
 -- grain: one customer x day, as known on the run's day
 {%- set measures = day_measures() %}
+{#
+    Most days became known at once, on one day: only the others are summed. Summing all of them took
+    9.8 s at ten million events.
+#}
 with known as (
     select * from {{ ref('customer_days_known') }}
 ),
 
-summed as (
+repeated as (
     select
         customer,
-        day,
-        {%- for measure, type in measures.items() %}
-        cast(sum({{ measure }}) as {{ type }}) as {{ measure }},
-        {%- endfor %}
-        min(known_on) as first_known_on,
-        max(known_on) as last_known_on
+        day
     from known
     group by customer, day
+    having count(*) > 1
+),
+
+single as (
+    select
+        known.customer,
+        known.day,
+        {%- for measure in measures %}
+        known.{{ measure }},
+        {%- endfor %}
+        known.known_on as first_known_on,
+        known.known_on as last_known_on
+    from known
+    left join repeated on known.customer = repeated.customer and known.day = repeated.day
+    where repeated.customer is null
+),
+
+summed as (
+    select
+        known.customer,
+        known.day,
+        {%- for measure, type in measures.items() %}
+        cast(sum(known.{{ measure }}) as {{ type }}) as {{ measure }},
+        {%- endfor %}
+        min(known.known_on) as first_known_on,
+        max(known.known_on) as last_known_on
+    from known
+    inner join repeated on known.customer = repeated.customer and known.day = repeated.day
+    group by known.customer, known.day
+),
+
+days as (
+    select * from single
+    union all
+    select * from summed
 ),
 
 final as (
-    select * from summed
+    select * from days
     where
         {%- for measure in measures %}
         {{ 'or ' if not loop.first }}{{ measure }} <> 0
