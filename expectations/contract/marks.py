@@ -46,7 +46,7 @@ class MarkedYaml:
             # The parser in C: the folder of contracts is read several times a run.
             loader = yaml.CSafeLoader(text)
             node = loader.get_single_node()
-            self.data: dict[str, Any] = loader.construct_document(node) if node else None
+            data = loader.construct_document(node) if node else None
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             problem = getattr(error, "problem", None) or "cannot be parsed"
@@ -63,10 +63,11 @@ class MarkedYaml:
                 f"a value cannot be read: {error}",
                 "Put the value in quotes, or mend it",
             ) from None
-        if not isinstance(self.data, dict) or not isinstance(node, yaml.MappingNode):
+        if not isinstance(data, dict) or not isinstance(node, yaml.MappingNode):
             raise ContractError(
                 path, 1, "the file holds no mapping", "Begin with `key: value` lines"
             )
+        self.data: dict[str, Any] = data
         self._walk(node, ())
 
     def _walk(self, node: yaml.Node, key: Key) -> None:

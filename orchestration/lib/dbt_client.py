@@ -21,8 +21,10 @@ def main(path: str, arguments: list[str]) -> int:
     """Run dbt; its exit code, or 1 when the server is gone."""
     with socket.socket(socket.AF_UNIX) as server:
         server.connect(path)
+        # os.getcwd, as pathlib takes longer to import than all of this to run.
+        folder = os.getcwd()  # noqa: PTH109
         request = json.dumps(
-            {"arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()}
+            {"arguments": arguments, "environment": dict(os.environ), "folder": folder}
         ).encode()
         socket.send_fds(server, [struct.pack("!I", len(request))], [1, 2])
         server.sendall(request)

@@ -47,6 +47,7 @@ from orchestration.lib.publication import writer
 from orchestration.lib.run_parameters import write_run_parameters
 from orchestration.lib.warehouse import reader, source_columns, table_facts
 
+
 def dbt_executable() -> str:
     """dbt of the environment that runs us, whatever the PATH says."""
     beside = Path(sys.executable).with_name("dbt")
