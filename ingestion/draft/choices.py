@@ -15,93 +15,9 @@ from ingestion.draft.names import ideas, plain, slug
 from ingestion.draft.roles import Roles
 from ingestion.draft.sniff import Sniffed
 from ingestion.draft.values import Values
+from ingestion.draft.words import CURRENCIES, STATES
 from ingestion.sql import ident, literal, path_ident
 
-_STATES = {
-    "completed": (
-        "completed",
-        "complete",
-        "paid",
-        "shipped",
-        "delivered",
-        "fulfilled",
-        "closed",
-        "done",
-        "ok",
-        "invoiced",
-        "bezahlt",
-        "abgeschlossen",
-        "geliefert",
-        "versendet",
-        "erledigt",
-        "terminee",
-        "terminée",
-        "payee",
-        "payée",
-        "livree",
-        "livrée",
-        "已完成",
-        "已支付",
-        "已付款",
-        "已发货",
-        "已签收",
-        "完成",
-        "交易成功",
-    ),
-    "pending": (
-        "pending",
-        "open",
-        "new",
-        "processing",
-        "on hold",
-        "offen",
-        "in bearbeitung",
-        "en cours",
-        "en attente",
-        "待付款",
-        "待发货",
-        "处理中",
-        "未付款",
-    ),
-    "cancelled": (
-        "cancelled",
-        "canceled",
-        "cancel",
-        "void",
-        "failed",
-        "storniert",
-        "annulee",
-        "annulée",
-        "annule",
-        "annulé",
-        "已取消",
-        "取消",
-        "交易关闭",
-        "已关闭",
-    ),
-    "refunded": ("refunded", "refund", "erstattet", "remboursee", "remboursée", "已退款", "退款"),
-    "returned": (
-        "returned",
-        "return",
-        "zurueckgesendet",
-        "retourniert",
-        "retournee",
-        "retournée",
-        "已退货",
-        "退货",
-    ),
-}
-_CURRENCIES = {
-    "eur": "EUR",
-    "euro": "EUR",
-    "euros": "EUR",
-    "usd": "USD",
-    "gbp": "GBP",
-    "cny": "CNY",
-    "rmb": "CNY",
-    "chf": "CHF",
-    "jpy": "JPY",
-}
 _LONG_TEXT = 40.0
 
 
@@ -319,7 +235,7 @@ class Parts:
                 continue
             words = set(plain(column).split("_"))
             code = self.values[column].currency or next(
-                (_CURRENCIES[word] for word in sorted(words) if word in _CURRENCIES), None
+                (CURRENCIES[word] for word in sorted(words) if word in CURRENCIES), None
             )
             if code:
                 self.drafting.choices.append(
@@ -338,7 +254,7 @@ class Parts:
         column = self.roles.get("status")
         if column is None:
             return
-        known = {word: state for state, words in _STATES.items() for word in words}
+        known = {word: state for state, words in STATES.items() for word in words}
         cases: dict[str, list[str]] = {}
         unknown = False
         for value in self.values[column].samples:
