@@ -23,6 +23,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -148,13 +149,13 @@ def _run(manifest: Any, request: dict[str, Any], fds: list[int]) -> NoReturn:
     from dbt.cli.main import dbtRunner  # noqa: PLC0415  the parent of the server never needs dbt
 
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     for target, fd in enumerate(fds, start=1):
         os.dup2(fd, target)
         os.close(fd)
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     done = dbtRunner(manifest=manifest).invoke(request["arguments"])
     if done.exception is not None:
         sys.stderr.write(f"{done.exception}\n")
@@ -172,10 +173,15 @@ def _serve_one(client: socket.socket, listener: socket.socket, manifest: Any) ->
     alive, held = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(alive)
-        listener.close()
-        client.close()
-        _run(manifest, request, fds)
+        try:
+            os.close(alive)
+            listener.close()
+            client.close()
+            _run(manifest, request, fds)
+        except BaseException:  # noqa: BLE001  whatever it was, never on into the server's own loop
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
     for fd in (held, *fds):
         os.close(fd)
     client.sendall(f"{child}\n".encode())
@@ -196,8 +202,9 @@ def main(path: str, parse: list[str]) -> int:
 
     import orchestration.lib.dbt_plugin  # noqa: F401, PLC0415  takes a second
 
-    # A terminal's Ctrl-C goes to the whole group: the parent decides what it means for us.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A terminal's Ctrl-C goes to the whole group: the parent decides what it means for us. Blocked,
+    # not ignored: one that is meant for a child, and comes while it is being forked, must wait.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     parsed = dbtRunner().invoke(parse)
     if not parsed.success:
         if parsed.exception is not None:

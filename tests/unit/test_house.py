@@ -83,7 +83,7 @@ def uses_environment(source: str) -> bool:
 
 
 # Passing the whole environment on to a child process is not reading a setting.
-CHILD_PROCESSES = {"orchestration/lib/dbt_steps.py"}
+CHILD_PROCESSES = {f"orchestration/lib/dbt_{name}.py" for name in ("steps", "server", "client")}
 
 
 def test_only_config_reads_the_environment() -> None:
