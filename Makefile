@@ -14,7 +14,7 @@ endif
 export HABITUS_HOME ?= $(CURDIR)/.habitus
 
 .DEFAULT_GOAL := help
-.PHONY: help install real-data demo test lint ui docs bench lock clean
+.PHONY: help install real-data demo test lint ui docs bench faults lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -59,6 +59,10 @@ docs: install  ## dbt's documentation of every table, on loopback
 
 bench: install  ## the benchmarks; slow
 	@$(BIN)/python -m benchmarks --home $(or $(BENCH_HOME),$(HABITUS_HOME)-bench)
+
+faults: install  ## the fault matrix and kills at random; takes hours
+	@$(BIN)/pytest -q tests/faults
+	@$(BIN)/python -W ignore tests/faults --home $(or $(FAULTS_HOME),$(HABITUS_HOME)-faults)
 
 lock: install  ## compile the lock files anew
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev pyproject.toml -o requirements.lock

@@ -5,6 +5,7 @@ What does not belong here: mending anything.
 
 import importlib.metadata
 import shutil
+import sqlite3
 import stat
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from packaging.requirements import Requirement
 
 from expectations.contract import ContractError, load_deployment
 from orchestration.config import REPO, Settings
+from orchestration.lib.recovery import set_asides, what_is_wrong
 
 MIN_FREE_GIB = 5
 EXTENSIONS = ("ducklake", "sqlite_scanner", "httpfs", "postgres_scanner")
@@ -124,6 +126,20 @@ def _disk(habitus: Settings) -> Finding:
     )
 
 
+def _warehouse(habitus: Settings) -> Iterator[Finding]:
+    try:
+        why = what_is_wrong(habitus)
+    except sqlite3.OperationalError as error:
+        yield Finding("warehouse", False, str(error), "see whether a run is under way, or the disk")
+    else:
+        # Not required: a run mends it by itself.
+        remedy = "habitus run: sets it aside and rebuilds it from raw" if why else ""
+        yield Finding("warehouse", why is None, why or "sound, or not built yet", remedy, False)
+    for folder, reason in set_asides(habitus):
+        remedy = f"look at it, then: rm -r {folder}"
+        yield Finding("warehouse set aside", False, f"{folder}: {reason}", remedy, False)
+
+
 def _contracts(habitus: Settings) -> Finding:
     try:
         loaded = load_deployment(habitus.contracts)
@@ -142,4 +158,5 @@ def examine(habitus: Settings) -> list[Finding]:
         _contracts(habitus),
         _keys(habitus),
         _disk(habitus),
+        *_warehouse(habitus),
     ]

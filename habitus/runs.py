@@ -5,7 +5,8 @@ What does not belong here: what the job does (orchestration/).
 
 import sys
 import uuid
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -15,7 +16,12 @@ import dagster as dg
 from rich.console import Console
 
 from habitus.progress import Progress
+from ingestion.worker import start as start_worker
 from orchestration.config import Settings
+from orchestration.lib.publication import is_held, writer
+from orchestration.lib.recovery import what_is_wrong
+from orchestration.lib.run_guard import end_dead_runs, process_tags
+from orchestration.lib.run_parameters import AS_OF_TAG, at_day
 from orchestration.lib.summary import collect, write_summary
 
 
@@ -59,7 +65,7 @@ def _execute(
             run_id=run_id,
             raise_on_error=False,
             partition_key=partition_key,
-            tags=tags,
+            tags={**tags, **process_tags(run_id)},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     return "success" if result.success else "failure"
@@ -85,6 +91,38 @@ def _import_ahead() -> None:
     Thread(target=load, daemon=True).start()
 
 
+@contextmanager
+def open_instance(habitus: Settings) -> Iterator[dg.DagsterInstance]:
+    """Dagster's record of runs; the first to open it creates it, and two at once would clash."""
+    with writer(habitus.dagster_home / "creation.lock"):
+        instance = dg.DagsterInstance.get()
+        # Tables are made when they are first asked for.
+        instance.get_runs_count()
+        instance.all_asset_keys()
+    with instance:
+        yield instance
+
+
+def end_lost_runs(habitus: Settings, instance: dg.DagsterInstance, console: Console) -> None:
+    """Mark runs whose process was killed as failed, and write the summaries they did not."""
+    for run_id in end_dead_runs(instance):
+        console.print(f"[yellow]run {run_id} was killed; marked as failed[/yellow]")
+        run = instance.get_run_by_id(run_id)
+        of_run = at_day(habitus, run.tags) if run else habitus
+        write_summary(of_run, collect(instance, of_run, run_id, "failure"))
+
+
+def _warned_job(habitus: Settings, job: str, console: Console) -> str:
+    """The job to run: all of it when there is a warehouse to rebuild, which learning cannot do."""
+    if is_held(habitus.run_lock):
+        console.print("[yellow]another run is under way; waiting for it[/yellow]")
+        return job
+    if (why := what_is_wrong(habitus)) is None:
+        return job
+    console.print(f"[yellow]the warehouse is broken and will be rebuilt from raw:[/yellow] {why}")
+    return "everything" if job == "retrain" else job
+
+
 def run_job(
     habitus: Settings,
     loaded: dg.Definitions,
@@ -92,6 +130,7 @@ def run_job(
     job: str,
     first_day: str | None = None,
     last_day: str | None = None,
+    as_of: str | None = None,
 ) -> dict[str, Any]:
     """Execute one of the jobs and return its summary, also when it fails.
 
@@ -101,18 +140,25 @@ def run_job(
         job: the job's name, for instance `everything`.
         first_day: first daily partition of the raw layer, ISO 8601; None for the newest only.
         last_day: last daily partition.
+        as_of: rebuild what was known at the end of this day, ISO 8601, in a home of its own.
 
     Raises:
         PartitionError: a day outside the partitions.
+        AsOfError: `as_of` is no day that has ended.
     """
+    start_worker()
     run_id = str(uuid.uuid4())
-    definition = loaded.resolve_job_def(job)
-    days = _partition(definition, first_day, last_day)
-    with dg.DagsterInstance.get() as instance:
-        instance.add_event_listener(run_id, Progress(Console(file=sys.stdout)))
+    console = Console(file=sys.stdout)
+    tags = {AS_OF_TAG: as_of} if as_of else {}
+    of_run = at_day(habitus, tags)
+    definition = loaded.resolve_job_def(_warned_job(of_run, job, console))
+    day, span = _partition(definition, first_day, last_day)
+    with open_instance(habitus) as instance:
+        end_lost_runs(habitus, instance, console)
+        instance.add_event_listener(run_id, Progress(console))
         _import_ahead()
         log = habitus.dbt_home / "logs" / f"{run_id}.log"
-        status = _execute(definition, instance, run_id, log, days)
-        summary = collect(instance, habitus, run_id, status)
-    write_summary(habitus, summary)
+        status = _execute(definition, instance, run_id, log, (day, {**span, **tags}))
+        summary = collect(instance, of_run, run_id, status)
+    write_summary(of_run, summary)
     return summary

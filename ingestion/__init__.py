@@ -10,8 +10,10 @@ records in = accepted + quarantined + exact duplicates, for each file.
 """
 
 from ingestion.files import Paths
+from ingestion.held import refresh_held
 from ingestion.ingest import ingest_entity
 from ingestion.overview import PendingFile, ledger_totals, pending_files, quarantine_counts
+from ingestion.replay import Replayed, ReplayError, replay_file
 from ingestion.results import IngestError, SourceError, SourceResult
 from ingestion.schema import ensure_raw_schemas
 from ingestion.tokens import TokenKey, load_or_create_key, tokenise
@@ -20,6 +22,8 @@ __all__ = [
     "IngestError",
     "Paths",
     "PendingFile",
+    "ReplayError",
+    "Replayed",
     "SourceError",
     "SourceResult",
     "TokenKey",
@@ -29,5 +33,7 @@ __all__ = [
     "load_or_create_key",
     "pending_files",
     "quarantine_counts",
+    "refresh_held",
+    "replay_file",
     "tokenise",
 ]

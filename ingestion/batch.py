@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import duckdb
 import pyarrow as pa
 
 from expectations.contract import Contract
+from ingestion import dst, whole
 from ingestion.compile import (
     Statement,
     compile_contract,
@@ -20,7 +22,7 @@ from ingestion.compile import (
 )
 from ingestion.quarantine import write_quarantine
 from ingestion.readers.base import Records
-from ingestion.results import ConservationError, IngestError
+from ingestion.results import ConservationError, FileError, IngestError
 from ingestion.session import ChunkFile, Counts, Session, copy_whole, token_join
 from ingestion.sql import file_list, ident, literal
 
@@ -35,13 +37,40 @@ def batch_id_of(source: str, contents: Sequence[str], part: int = 0) -> str:
     return f"{source}-{digest}" + (f"-p{part}" if part else "")
 
 
+@dataclass
+class Written:
+    """What became of a chunk.
+
+    Attributes:
+        counts: By file index, without the files that are refused.
+        wrote: Whether there is a raw file.
+        refused: Files that are to be quarantined whole; nothing of them was written.
+        tallies: How often a reason that may speak against a whole file occurs in it.
+        flagged: Accepted records with a time that the clocks skipped or showed twice, by field.
+    """
+
+    counts: dict[int, Counts]
+    wrote: bool
+    refused: dict[int, FileError] = field(default_factory=dict)
+    tallies: whole.Tallies = field(default_factory=dict)
+    flagged: dict[str, int] = field(default_factory=dict)
+
+
 def write_chunk(
-    session: Session, records: Records, files: Sequence[ChunkFile], batch_id: str
-) -> tuple[dict[int, Counts], bool]:
+    session: Session,
+    records: Records,
+    files: Sequence[ChunkFile],
+    batch_id: str,
+    whole_files: bool = True,
+) -> Written:
     """Map, check, pseudonymise and write one chunk.
 
-    Returns:
-        Counts by file index, and whether a raw file was written.
+    Args:
+        session: The source's.
+        records: Of the files.
+        files: By file index.
+        batch_id: Where it goes.
+        whole_files: Whether the chunk holds all of its files, so that they can be judged here.
 
     Raises:
         ConservationError: If the counts do not add up for any file.
@@ -58,25 +87,29 @@ def write_chunk(
     try:
         con.execute(
             f"create or replace temp table typed as {statement.typed}",
-            {"now": session.now, "salt": session.salt}
+            {"now": session.landed_at or session.now, "salt": session.salt}
             if "$now" in statement.typed
             else {"salt": session.salt},
         )
+        tallies = _fail(session)
+        refused = _refuse(session, records.counts, tallies) if whole_files else {}
         _judge(session)
-        counts = _count(session, records.counts)
-        wrote = _write_raw(session, statement, batch_id, counts)
+        kept = {index: n for index, n in records.counts.items() if index not in refused}
+        counts = _count(session, kept)
+        flagged = dst.mark(con, session.contract, records.columns)
+        wrote = _write_raw(session, statement, batch_id, counts, bool(flagged))
         if any(count.quarantined for count in counts.values()):
             write_quarantine(session, records.columns, batch_id)
     except duckdb.Error as error:
         raise _redacted(session.contract, error) from None
     finally:
-        for name in ("typed", "verdict", "part", "failed"):
+        for name in ("typed", "verdict", "part", "failed", "flagged"):
             con.execute(f"drop table if exists temp.{name}")
         con.unregister("chunk")
         con.unregister("chunk_files")
     if wrote:
         session.seen.append(session.raw_path(batch_id))
-    return counts, wrote
+    return Written(counts, wrote, refused, tallies, flagged)
 
 
 def _redacted(contract: Contract, error: duckdb.Error) -> IngestError:
@@ -114,13 +147,35 @@ def _with_known_at(contract: Contract, table: pa.Table, files: pa.Table) -> pa.T
     return table.append_column("_path_known_at", known.take(table.column("_file_idx")))
 
 
-def _judge(session: Session) -> None:
-    """Fill `verdict`: (record, kind, reason) of every record that is not accepted."""
+def _fail(session: Session) -> whole.Tallies:
+    """Begin `verdict` with the records that failed a check."""
     con = session.con
     con.execute(
         "create or replace temp table verdict as select _file_idx, _row_number, "
         "'quarantined' as kind, _reason as reason from typed where _reason is not null"
     )
+    return whole.tally(con)
+
+
+def _refuse(
+    session: Session, counted: Mapping[int, int], tallies: whole.Tallies
+) -> dict[int, FileError]:
+    """Files that are quarantined whole; their records are taken out of the chunk's tables."""
+    judged = {
+        index: whole.refusal(session.contract, reasons, counted[index])
+        for index, reasons in tallies.items()
+    }
+    refused = {index: error for index, error in judged.items() if error is not None}
+    if refused:
+        listing = ", ".join(str(int(index)) for index in refused)
+        for table in ("typed", "verdict"):
+            session.con.execute(f"delete from {table} where _file_idx in ({listing})")
+    return refused
+
+
+def _judge(session: Session) -> None:
+    """Fill `verdict`: (record, kind, reason) of every record that is not accepted."""
+    con = session.con
     con.execute(
         "insert into verdict select _file_idx, _row_number, 'duplicate', null from ("
         "  select _file_idx, _row_number, row_number() over ("
@@ -148,19 +203,28 @@ def _judge(session: Session) -> None:
             continue
         columns = ", ".join(ident("v_" + name) for name in names)
         present = " and ".join(f"{ident('v_' + name)} is not null" for name in names)
+        # Two ways of writing the same record (NFC and NFD) do not contradict each other.
+        others = ", ".join(ident("v_" + p.name) for p in contract.properties if p.name not in names)
+        differ = f" and count(distinct row({others})) > 1" if others else " and false"
+        if names != contract.primary_key:
+            differ = ""
         con.execute(
             f"""
 insert into verdict
 with live as (
-    select _file_idx, _row_number, _known_at, {columns}
-    from typed anti join verdict using (_file_idx, _row_number) where {present}
+    select * from typed anti join verdict using (_file_idx, _row_number) where {present}
 ),
 clash as (
     select _file_idx, _known_at, {columns} from live
     group by all having count(*) > 1
+),
+conflict as (
+    select _file_idx, _known_at, {columns} from live
+    semi join clash using (_file_idx, _known_at, {columns})
+    group by all having count(*) > 1{differ}
 )
 select _file_idx, _row_number, 'quarantined', {literal(reason)}
-from live semi join clash using (_file_idx, _known_at, {columns})
+from live semi join conflict using (_file_idx, _known_at, {columns})
 """
         )
 
@@ -194,7 +258,11 @@ def _count(session: Session, counted: Mapping[int, int]) -> dict[int, Counts]:
 
 
 def _write_raw(
-    session: Session, statement: Statement, batch_id: str, counts: Mapping[int, Counts]
+    session: Session,
+    statement: Statement,
+    batch_id: str,
+    counts: Mapping[int, Counts],
+    has_flags: bool,
 ) -> bool:
     accepted = sum(count.accepted for count in counts.values())
     if accepted == 0:
@@ -206,15 +274,18 @@ def _write_raw(
         joins += join
         picked += f", {name}.token as {ident('k_' + prop)}"
         names.append(name)
+    flags, flags_join = (f", {dst.FLAG}", dst.FLAGS_JOIN) if has_flags else ("", "")
     query = f"""
 select {output_columns(session.contract)}, {literal(batch_id)} as _batch_id,
     {literal(session.contract.name)} as _source, _sha256 as _file_sha256, _row_number,
-    _known_at, _hash as _record_hash
+    _known_at, _hash as _record_hash{flags}
 from (
-    select typed.*, chunk_files._sha256{picked}
-    from typed left join chunk_files using (_file_idx){joins}
+    select typed.*, chunk_files._sha256{picked}{flags}
+    from typed left join chunk_files using (_file_idx){joins}{flags_join}
 ) anti join verdict using (_file_idx, _row_number)
 """
+    if has_flags:
+        query = dst.with_flags(query)
     path = session.raw_path(batch_id)
     written = copy_whole(con, query, path)
     for name in names:

@@ -8,6 +8,7 @@ a reason. So no error text can carry a value.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from expectations.contract import Property
@@ -21,7 +22,18 @@ _HALF_WIDTH = "0123456789.,-+"
 #: A separator before exactly three digits.
 _GROUPING = r"[, '’\x{a0}](\d{3})\b"
 _WHOLE = r"^([+-]?\d+)(\.0*)?$"
-_OFFSET = r":\d{2}.*([zZ]|[+-]\d{2}:?(\d{2})?)$"
+_OFFSET = r":\d{2}.*([zZ]|[+-]\d{2}:?(\d{2})?| ?UTC| ?GMT)$"
+#: strptime directives that tell the time of day.
+_TIME_OF_DAY = re.compile(r"%-?[HIMSfnpXcs]")
+#: Ends the reason of a value that does not even look like its type.
+ANOTHER_FORM = ", nor like one"
+#: What a number looks like, whether or not there is such a number.
+_NUMBER_FORM = (
+    r"(?i)[+\-－＋]?[$€£¥￥]? ?[.．]?[\d０-９][\d０-９.,，． '’\x{a0}]*(e[+-]?\d+)?"
+    r"|[+-]?(nan|inf|infinity)"
+)
+#: What an ISO date, with or without a time, looks like; and a number that stands for one.
+_ISO_FORM = r"\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{1,2}.*)?|[+-]?\d+(\.\d+)?"
 _TRUE = ("true", "t", "yes", "y", "1", "1.0", "是", "ja", "oui", "si", "sí")
 _FALSE = ("false", "f", "no", "n", "0", "0.0", "否", "nein", "non")
 #: Fields that may honestly lie in the future: plans, promises and ends.
@@ -63,13 +75,13 @@ def _number(text: str, kind: str) -> str:
     return f"coalesce(try_cast({text} as {kind}), try_cast({plain_number(text)} as {kind}))"
 
 
-def cast(prop: Property, text: str, timezone: str) -> str:  # noqa: PLR0911 - one per type
+def cast(prop: Property, text: str, timezone: str | None) -> str:  # noqa: PLR0911 - one per type
     """SQL of the typed value of a property; null where the text cannot be cast.
 
     Args:
         prop: Its type, formats and time zone.
         text: SQL of the cleaned text.
-        timezone: The contract's, for values without an offset.
+        timezone: The contract's, for values without an offset; None if it declares none.
     """
     match prop.type:
         case "integer":
@@ -98,23 +110,28 @@ def cast(prop: Property, text: str, timezone: str) -> str:  # noqa: PLR0911 - on
             return text
 
 
-def timestamp(formats: tuple[str, ...], text: str, timezone: str) -> str:
+def timestamp(formats: tuple[str, ...], text: str, timezone: str | None) -> str:
     """SQL of a naive UTC timestamp; the session's time zone must be UTC.
 
-    Without formats: ISO 8601, with or without an offset.
+    Without formats: ISO 8601, with or without an offset. Without a time zone, a time of day that
+    has no offset is null: which moment it was, nobody said. A mere day is taken as one of UTC.
     """
-    zone = literal(timezone)
     if not formats:
         if timezone == "UTC":
             return (
                 f"case when ends_with({text}, 'Z') then try_cast({text} as timestamp) "
                 f"else try_cast({text} as timestamptz)::timestamp end"
             )
-        local = f"timezone({zone}, try_cast({text} as timestamp))::timestamp"
-        return (
-            f"case when regexp_matches({text}, {literal(_OFFSET)}) "
-            f"then try_cast({text} as timestamptz)::timestamp else {local} end"
-        )
+        with_offset = f"case when regexp_matches({text}, {literal(_OFFSET)}) "
+        with_offset += f"then try_cast({text} as timestamptz)::timestamp"
+        if timezone is None:
+            return (
+                f"case when ends_with({text}, 'Z') then try_cast({text} as timestamp) "
+                f"else {with_offset} when length({text}) <= 10 "
+                f"then try_cast({text} as timestamp) end end"
+            )
+        local = f"timezone({literal(timezone)}, try_cast({text} as timestamp))::timestamp"
+        return f"{with_offset} else {local} end"
     tried = []
     for form in formats:
         if form == "epoch_s":
@@ -131,26 +148,94 @@ def timestamp(formats: tuple[str, ...], text: str, timezone: str) -> str:
             )
         elif "%z" in form:
             tried.append(f"try_strptime({text}, {literal(form)})::timestamp")
+        elif timezone is None:
+            if not _TIME_OF_DAY.search(form):
+                tried.append(f"try_strptime({text}, {literal(form)})")
         else:
             naive = f"try_strptime({text}, {literal(form)})"
-            utc = naive if timezone == "UTC" else f"timezone({zone}, {naive})::timestamp"
-            tried.append(utc)
+            zone = literal(timezone)
+            tried.append(naive if timezone == "UTC" else f"timezone({zone}, {naive})::timestamp")
+    if not tried:
+        return "null::timestamp"
     return tried[0] if len(tried) == 1 else f"coalesce({', '.join(tried)})"
 
 
-def checks(prop: Property, value: str, text: str, typed_text: bool) -> list[tuple[str, str]]:
-    """(condition of failure, reason) of each check of a property, the gravest first.
+def naive_timestamp(formats: tuple[str, ...], text: str) -> str:
+    """SQL of a text without an offset as the clock on the wall showed it; else null."""
+    if not formats:
+        return (
+            f"case when not regexp_matches({text}, {literal(_OFFSET)}) "
+            f"then try_cast({text} as timestamp) end"
+        )
+    naive = [form for form in formats if "%" in form and "%z" not in form]
+    if not naive:
+        return "null::timestamp"
+    return f"try_strptime({text}, [{literals(naive)}])"
+
+
+def _cast_reason(prop: Property, text: str, timezone: str | None) -> str:
+    """SQL of the reason why a text could not be cast: no such value, no time zone, another type.
+
+    NaN, 29 February 2023 and too many digits have the form of their type; what has not may show
+    that the column is no longer what it was: see `whole`, which looks for ANOTHER_FORM.
+    """
+    name = prop.name
+    no_value = literal(f"type: {name} is no {prop.type}")
+    no_type = literal(f"type: {name} is no {prop.type}{ANOTHER_FORM}")
+    if prop.type not in ("date", "timestamp"):
+        if prop.type not in ("integer", "decimal", "double"):
+            return no_type
+        number = f"regexp_full_match({text}, {literal(_NUMBER_FORM)})"
+        return f"case when {number} then {no_value} else {no_type} end"
+    forms = [form for form in (_form_of(text_form) for text_form in prop.formats) if form]
+    shape = "|".join(f"({form})" for form in forms) if prop.formats else _ISO_FORM
+    reason = f"case when regexp_full_match({text}, {literal(shape)}) then {no_value} "
+    reason += f"else {no_type} end"
+    if prop.type == "timestamp" and (prop.timezone or timezone) is None:
+        no_zone = literal(f"timezone: {name} has no offset and the contract declares no time zone")
+        naive = naive_timestamp(prop.formats, text)
+        return f"case when {naive} is not null then {no_zone} else {reason} end"
+    return reason
+
+
+def _form_of(strptime_form: str) -> str:
+    """A regular expression of what a strptime format looks like; any word stands for a name."""
+    if strptime_form.startswith("epoch_"):
+        return r"[+-]?\d+(\.\d+)?"
+    parts = re.split(r"(%-?[A-Za-z%])", strptime_form)
+    return "".join(_directive(part) if part.startswith("%") else re.escape(part) for part in parts)
+
+
+def _directive(part: str) -> str:
+    letter = part[-1]
+    if letter == "%":
+        return "%"
+    return r"\S+" if letter in "aAbBpzZxXcn" else r"\d{1,9}"
+
+
+def checks(
+    prop: Property, value: str, text: str, typed_text: bool, timezone: str | None
+) -> list[tuple[str, str]]:
+    """(condition of failure, SQL of the reason) of each check of a property, the gravest first.
 
     Args:
         prop: The property.
         value: SQL of the typed value.
         text: SQL of the cleaned text before the cast.
         typed_text: Whether the value is the text itself (no cast can fail).
+        timezone: The contract's, or None.
     """
+    found = [(condition, literal(reason)) for condition, reason in _rules(prop, value, text)]
+    if not typed_text:
+        uncast = f"{value} is null and {text} is not null"
+        found.insert(0, (uncast, _cast_reason(prop, text, timezone)))
+    return found
+
+
+def _rules(prop: Property, value: str, text: str) -> list[tuple[str, str]]:
+    """(condition of failure, reason) of each check but the cast."""
     name = prop.name
     found: list[tuple[str, str]] = []
-    if not typed_text:
-        found.append((f"{value} is null and {text} is not null", f"type: {name} is no {prop.type}"))
     if prop.required:
         found.append((f"{text} is null", f"required: {name} is empty"))
     if prop.enum:
@@ -177,7 +262,8 @@ def checks(prop: Property, value: str, text: str, typed_text: bool) -> list[tupl
         )
     if prop.type in ("date", "timestamp"):
         found.extend(_date_checks(prop, value))
-    if prop.token_type in ("phone", "customer") or (prop.name.endswith("_id") and typed_text):
+    is_text = prop.type in ("string", "text", "json")
+    if prop.token_type in ("phone", "customer") or (prop.name.endswith("_id") and is_text):
         found.append(
             (
                 f"regexp_full_match({text}, '\\d+([.,]\\d+)?[eE]\\+?\\d+')",
@@ -198,7 +284,8 @@ def _bound(kind: str, limit: str) -> str:
 def _date_checks(prop: Property, value: str) -> list[tuple[str, str]]:
     sentinels = f"{value} < timestamp '1900-01-02' or {value} >= timestamp '2200-01-01'"
     if prop.type == "timestamp":
-        sentinels += f" or {value} = timestamp '1970-01-01'"
+        # Zero in any zone, and seconds that were read as milliseconds.
+        sentinels += f" or ({value} >= timestamp '1969-12-31' and {value} < timestamp '1970-02-01')"
     found = [(sentinels, f"sentinel: {prop.name} stands for no date")]
     if prop.canonical and prop.name not in MAY_BE_FUTURE:
         late = f"{value} > $now::timestamp + {FUTURE_ALLOWANCE}"

@@ -110,7 +110,8 @@ def source_stage(
     )
 
 
-def _text(prop: Property, kind: str | None) -> str:
+def property_text(prop: Property, kind: str | None) -> str:
+    """SQL of a property's text over `src`."""
     if prop.transform is not None:
         return f"nullif(try(({prop.transform}\n))::varchar, '')"
     column = prop.physical or prop.name
@@ -166,7 +167,7 @@ def compile_contract(
     """
     kind = contract.source.format
     properties = contract.properties
-    mapped = ", ".join(f"{_text(p, kind)} as {ident('t_' + p.name)}" for p in properties)
+    mapped = ", ".join(f"{property_text(p, kind)} as {ident('t_' + p.name)}" for p in properties)
     values = ", ".join(
         f"{_value(p, contract, ascii_only)} as {ident('v_' + p.name)}" for p in properties
     )
@@ -174,18 +175,17 @@ def compile_contract(
     for prop in properties:
         is_text = prop.type in ("string", "text", "json")
         value, text = ident("v_" + prop.name), ident("t_" + prop.name)
-        failing.extend(casts.checks(prop, value, text, is_text))
-    failing.append(("_known_at is null", "required: the moment of knowing is empty"))
+        failing.extend(casts.checks(prop, value, text, is_text, contract.timezone))
+    unknown = "is empty" if contract.timezone else "is empty or has no time zone"
+    failing.append(("_known_at is null", literal(f"required: the moment of knowing {unknown}")))
     failing.append(
         (
             f"_known_at > $now::timestamp + {casts.FUTURE_ALLOWANCE}",
-            "future: the moment of knowing lies in the future",
+            "'future: the moment of knowing lies in the future'",
         )
     )
     any_failing = " or ".join(f"({condition})" for condition, _reason in failing)
-    reasons = ", ".join(
-        f"case when {condition} then {literal(reason)} end" for condition, reason in failing
-    )
+    reasons = ", ".join(f"case when {condition} then {reason} end" for condition, reason in failing)
     unreadable = "case when _bad is not null then 'unreadable: ' || _bad end"
     kept = ", ".join(ident("v_" + prop.name) for prop in properties)
     exclude = " exclude (_path_known_at)" if contract.known_at.kind == "path" else ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -17,13 +18,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from expectations.contract import Contract
 from ingestion.results import FileError, SourceError
+from ingestion.settled import Stamp, stamp, unfinished
 
 GZIP_MAGIC = b"\x1f\x8b"
-#: zip and xlsx, Parquet, PDF, zstd, bzip2, 7z, xz, old Office.
+#: zip and xlsx, Parquet, PDF, zstd, bzip2, 7z, xz, old Office, rar, Avro, pictures, programs,
+#: SQLite.
 _FOREIGN_MAGIC = (
     b"PK\x03\x04",
+    b"PK\x05\x06",
+    b"PK\x07\x08",
     b"PAR1",
     b"%PDF",
     b"\x28\xb5\x2f\xfd",
@@ -31,12 +39,26 @@ _FOREIGN_MAGIC = (
     b"7z\xbc\xaf",
     b"\xfd7zXZ",
     b"\xd0\xcf\x11\xe0",
+    b"Rar!\x1a",
+    b"Obj\x01",
+    b"\x89PNG",
+    b"\xff\xd8\xff",
+    b"GIF8",
+    b"\x7fELF",
+    b"SQLite format 3",
 )
 #: A file that inflates beyond this, or beyond RATIO times its size, is taken for a bomb.
 MAX_INFLATED = 8 << 30
 MAX_RATIO = 400
-MIN_BOMB = 64 << 20
+MIN_BOMB = 8 << 20
+#: Compressed bytes given to the second and later members of a gzip file at a time.
+MEMBER_STEP = 32 << 10
 READ_AHEAD = 8
+#: A file of only these bytes holds nothing; so many of them are looked at before the whole.
+_BLANK = b" \t\r\n\xef\xbb\xbf"
+_LOOK = 256
+#: Folder in landing of repaired files, which only `repairs` reads: no contract's glob finds them.
+REPAIRS = ".repairs"
 
 
 @dataclass(frozen=True)
@@ -64,11 +86,13 @@ class FoundFile:
         path: Where it is.
         shown: Its path as messages and the ledger show it: below landing where it is there.
         fault: Why it must not be read (a link that leaves the landing zone), or None.
+        seen: Its size and time of change when it was found.
     """
 
     path: Path
     shown: str
     fault: str | None = None
+    seen: Stamp | None = None
 
 
 @dataclass
@@ -81,6 +105,8 @@ class OpenFile:
         size: Bytes on disk.
         data: Decompressed bytes; None for Parquet, for known contents and for faulty files.
         error: Why it cannot be read as a whole, or None.
+        held: Why it must wait for a later run, or None.
+        line_starts: Where the file's lines begin, if its text became other bytes.
     """
 
     found: FoundFile
@@ -88,6 +114,11 @@ class OpenFile:
     size: int
     data: bytes | None = None
     error: FileError | None = None
+    held: str | None = None
+    line_starts: npt.NDArray[np.int64] | None = None
+
+
+_GLOB = re.compile(r"[*?\[]")
 
 
 def _pattern(contract: Contract, landing: Path) -> tuple[str, Path | None, list[str]]:
@@ -105,7 +136,8 @@ def _pattern(contract: Contract, landing: Path) -> tuple[str, Path | None, list[
             )
         return str(Path(places[0]) / inner), None, [str(Path(places[0]) / inner)]
     if Path(path).is_absolute():
-        return path, None, [path]
+        root = next(p for p in Path(path).parents if not _GLOB.search(str(p)))
+        return path, root if _GLOB.search(path) else None, [path]
     inside = landing / path
     if _glob(str(inside)):
         return str(inside), landing, [str(inside)]
@@ -117,7 +149,7 @@ def _glob(pattern: str) -> list[Path]:
     """Files of a glob, sorted. `**` follows no link out of the folder; a plain path is itself."""
     whole = Path(pattern)
     parts = whole.parts
-    first = next((i for i, part in enumerate(parts) if any(c in part for c in "*?[")), None)
+    first = next((i for i, part in enumerate(parts) if _GLOB.search(part)), None)
     if first is None:
         return [whole] if whole.exists() else []
     return sorted(Path(*parts[:first]).glob("/".join(parts[first:])))
@@ -132,13 +164,12 @@ def find_files(contract: Contract, landing: Path) -> list[FoundFile]:
     pattern, root, places = _pattern(contract, landing)
     found = []
     for path in _glob(pattern):
-        if path.is_dir() or path.name.startswith("."):
+        if path.is_dir() or path.name.startswith(".") or REPAIRS in path.parts:
             continue
-        fault = None
-        if root is not None and not path.resolve().is_relative_to(root.resolve()):
-            fault = "a link that leaves the landing zone"
         shown = path.relative_to(landing) if path.is_relative_to(landing) else path
-        found.append(FoundFile(path, shown.as_posix(), fault))
+        fault = _fault(path, root)
+        seen = stamp(path) if fault is None else None
+        found.append(FoundFile(path, shown.as_posix(), fault, seen))
     if not found:
         raise SourceError(
             f"{contract.path.name}: source `{contract.name}` has no file. Looked for "
@@ -146,6 +177,14 @@ def find_files(contract: Contract, landing: Path) -> list[FoundFile]:
             + ". Put the files there, or mend servers.path in the contract"
         )
     return found
+
+
+def _fault(path: Path, root: Path | None) -> str | None:
+    if root is not None and not path.resolve().is_relative_to(root.resolve()):
+        return "a link that leaves the landing zone"
+    if not path.is_file():
+        return "a link to nothing" if path.is_symlink() else "not a regular file"
+    return None
 
 
 def inflate(data: bytes) -> bytes:
@@ -156,21 +195,27 @@ def inflate(data: bytes) -> bytes:
     """
     limit = min(MAX_INFLATED, max(MIN_BOMB, len(data) * MAX_RATIO))
     parts: list[bytes] = []
-    total = 0
-    rest = data
-    while rest:
+    total, at, step = 0, 0, len(data)
+    while at < len(data):
         member = zlib.decompressobj(31)
-        try:
-            part = member.decompress(rest, limit - total + 1)
-        except zlib.error:
-            raise FileError("file_damaged", "gzip data is damaged") from None
-        total += len(part)
-        parts.append(part)
-        if total > limit:
-            raise FileError("file_bomb", f"inflates beyond {limit >> 20} MiB")
-        if not member.eof:
-            raise FileError("file_truncated", "gzip ends before its end", _lines_in(parts))
-        rest = member.unused_data.lstrip(b"\x00")
+        while not member.eof:
+            if at >= len(data):
+                raise FileError("file_truncated", "gzip ends before its end", _lines_in(parts))
+            piece = data[at : at + step]
+            at += len(piece)
+            try:
+                part = member.decompress(piece, limit - total + 1)
+            except zlib.error:
+                raise FileError("file_damaged", "gzip data is damaged", _lines_in(parts)) from None
+            total += len(part)
+            parts.append(part)
+            if total > limit:
+                raise FileError("file_bomb", f"inflates beyond {limit >> 20} MiB")
+        at -= len(member.unused_data)
+        # What is left is copied for each member, so a file of a million tiny ones goes in steps.
+        step = MEMBER_STEP
+        while data[at : at + 1] == b"\x00":
+            at += 1
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
@@ -178,10 +223,33 @@ def _lines_in(parts: Sequence[bytes]) -> int:
     return sum(part.count(b"\n") for part in parts)
 
 
-def _open(found: FoundFile, is_parquet: bool, known: Callable[[str], bool]) -> OpenFile:
+def _open(
+    found: FoundFile, is_parquet: bool, known: Callable[[str], bool], rest_seconds: float
+) -> OpenFile:
     if found.fault is not None:
         digest = hashlib.sha256(found.shown.encode()).hexdigest()
         return OpenFile(found, digest, 0, error=FileError("file_link", found.fault))
+    try:
+        held = unfinished(found.path, rest_seconds, found.seen)
+        if held is not None:
+            return OpenFile(found, "", 0, held=held)
+        opened = _read(found, is_parquet, known)
+        opened.held = changed(found)
+    except OSError as error:
+        return OpenFile(found, "", 0, held=f"it cannot be read now ({type(error).__name__})")
+    return opened
+
+
+def changed(found: FoundFile) -> str | None:
+    """Why a file that has been read must be read again later: it is not what it was; or None."""
+    try:
+        same = found.seen is None or stamp(found.path) == found.seen
+    except OSError:
+        same = False
+    return None if same else "it changed while it was read"
+
+
+def _read(found: FoundFile, is_parquet: bool, known: Callable[[str], bool]) -> OpenFile:
     if is_parquet:
         with found.path.open("rb") as handle:
             digest = hashlib.file_digest(handle, "sha256").hexdigest()
@@ -190,22 +258,38 @@ def _open(found: FoundFile, is_parquet: bool, known: Callable[[str], bool]) -> O
     opened = OpenFile(found, hashlib.sha256(data).hexdigest(), len(data))
     if known(opened.sha256):
         return opened
-    if not data:
-        opened.error = FileError("file_empty", "the file is empty")
-        return opened
     try:
-        opened.data = inflate(data) if data.startswith(GZIP_MAGIC) else data
-        if data.startswith(_FOREIGN_MAGIC):
-            raise FileError("file_magic", "not a text file")
-        if found.path.suffix == ".gz" and not data.startswith(GZIP_MAGIC):
-            raise FileError("file_magic", "named .gz but it is no gzip file")
+        opened.data = _text(data, found.path.suffix)
     except FileError as error:
-        opened.data, opened.error = None, error
+        opened.error = error
     return opened
 
 
+def _text(data: bytes, suffix: str) -> bytes:
+    """The bytes of a text file, decompressed.
+
+    Raises:
+        FileError: If it is empty, truncated, a bomb, or no text file at all.
+    """
+    if not data:
+        raise FileError("file_empty", "the file is empty")
+    if suffix == ".gz" and not data.startswith(GZIP_MAGIC):
+        raise FileError("file_magic", "named .gz but it is no gzip file")
+    text = inflate(data) if data.startswith(GZIP_MAGIC) else data
+    if not text[:_LOOK].strip(_BLANK) and not text.strip(_BLANK):
+        raise FileError("file_empty", "the file holds no record")
+    if text.startswith((*_FOREIGN_MAGIC, GZIP_MAGIC)):
+        raise FileError("file_magic", "not a text file")
+    return text
+
+
 def open_files(
-    found: Sequence[FoundFile], is_parquet: bool, known: Callable[[str], bool], threads: int = 2
+    found: Sequence[FoundFile],
+    is_parquet: bool,
+    known: Callable[[str], bool],
+    *,
+    rest_seconds: float = 0.0,
+    threads: int = 2,
 ) -> Iterator[OpenFile]:
     """Open files in order, a few ahead of the caller.
 
@@ -213,13 +297,14 @@ def open_files(
         found: The files.
         is_parquet: Whether only hashes are wanted.
         known: Whether a content has been read before: its bytes are then not kept.
+        rest_seconds: A file that changed less than so long ago is held.
         threads: How many files are opened at once.
     """
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[OpenFile]] = deque()
         todo = iter(found)
         for item in todo:
-            waiting.append(pool.submit(_open, item, is_parquet, known))
+            waiting.append(pool.submit(_open, item, is_parquet, known, rest_seconds))
             if len(waiting) >= READ_AHEAD:
                 yield waiting.popleft().result()
         while waiting:

@@ -6,42 +6,20 @@ What does NOT belong here: the way of one source (`run`), formats (`readers`), S
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
-from types import MappingProxyType
-
-import duckdb
 
 from expectations.contract import Contract, Entity
+from ingestion.apart import ingest_local
 from ingestion.casts import utc
 from ingestion.files import Paths
 from ingestion.ledger import Ledger
 from ingestion.results import SourceResult
 from ingestion.run import SourceRun
 from ingestion.schema import ensure_raw_schemas
-from ingestion.session import Session
-from ingestion.sql import ident
+from ingestion.source import Task, connect, files_of, session_of
 from ingestion.tokens import TokenKey
-
-_DEFAULTS = MappingProxyType({"threads": 2, "memory_limit": "3GB"})
-
-
-def connect(settings: Mapping[str, str | int] | None) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB for ingestion.
-
-    The time zone is UTC, nothing is installed from outside, and nothing spills to disk unless
-    `temp_directory` is given: clear values stay in memory.
-
-    Args:
-        settings: DuckDB settings that replace the defaults (threads 2, memory_limit 3GB).
-    """
-    con = duckdb.connect(":memory:")
-    con.execute("set timezone = 'UTC'")
-    con.execute("set autoinstall_known_extensions = false")
-    con.execute("set temp_directory = ''")
-    con.execute("set enable_progress_bar = false")
-    for name, value in {**_DEFAULTS, **(settings or {})}.items():
-        con.execute(f"set {ident(name)} = ?", [str(value)])
-    return con
+from ingestion.worker import Limits
 
 
 def ingest_entity(
@@ -53,6 +31,7 @@ def ingest_entity(
     run_id: str,
     now: datetime,
     con_settings: Mapping[str, str | int] | None = None,
+    limits: Limits | None = Limits(),  # noqa: B008  frozen
 ) -> list[SourceResult]:
     """Ingest what is new in every source of an entity.
 
@@ -64,6 +43,7 @@ def ingest_entity(
         run_id: Goes into ledger and quarantine.
         now: The moment of ingestion, with a time zone; `_known_at` of sources known by landing.
         con_settings: DuckDB settings; `postgres_dsn` is the connection string for PostgreSQL.
+        limits: Of the worker that reads a local source; None reads it in this process.
 
     Returns:
         One result for each source, with this run's counts (zeros when nothing was new).
@@ -73,19 +53,26 @@ def ingest_entity(
         IngestError: If the counts of a file do not add up, or a contract's expressions do not fit.
     """
     ensure_raw_schemas([entity], paths.lake)
-    moment = utc(now)
     settings = dict(con_settings or {})
     dsn = str(settings.pop("postgres_dsn", ""))
-    ledger = Ledger(paths.ledger)
-    try:
-        results = []
-        for contract in contracts:
-            if contract.entity.name != entity.name:
-                continue
-            with ledger.writing(contract.name), connect(settings) as con:
-                run = SourceRun(Session(con, contract, paths, keys, run_id, moment), ledger)
-                is_local = contract.source.type == "local"
-                results.append(run.local() if is_local else run.postgres(dsn))
-        return results
-    finally:
-        ledger.close()
+    moment = utc(now)
+    results = []
+    for contract in contracts:
+        if contract.entity.name != entity.name:
+            continue
+        task = Task(contract, paths, keys, run_id, moment, settings)
+        if contract.source.type == "local":
+            results.append(ingest_local(task, files_of(task), limits))
+        else:
+            results.append(_postgres(task, dsn))
+    return results
+
+
+def _postgres(task: Task, dsn: str) -> SourceResult:
+    """Ingest a table here: no hostile file is parsed, and the credentials stay in this process."""
+    with (
+        closing(Ledger(task.paths.ledger)) as ledger,
+        ledger.writing(task.contract.name),
+        connect(task.settings) as con,
+    ):
+        return SourceRun(session_of(task, con), ledger).postgres(dsn)

@@ -32,6 +32,10 @@ create table if not exists columns (
     source text not null, name text not null, first_seen_at text not null,
     primary key (source, name)
 );
+create table if not exists copies (
+    source text not null, sha256 text not null, path text not null, run_id text not null,
+    found_at text not null, primary key (source, sha256, path)
+);
 create table if not exists watermarks (
     source text primary key, value text, kind text, updated_at text not null
 );
@@ -99,6 +103,28 @@ class Ledger:
         """Content hashes that have been read for a source."""
         rows = self._db.execute("select sha256 from files where source = ?", (source,))
         return {row[0] for row in rows}
+
+    def paths(self, source: str) -> dict[str, list[str]]:
+        """By content hash: where it was read first, then the names under which it was seen since.
+
+        The contents that have been read are its keys.
+        """
+        found: dict[str, list[str]] = {}
+        for table in ("files", "copies"):
+            for sha256, path in self._db.execute(
+                f"select sha256, path from {table} where source = ? order by rowid", (source,)
+            ):
+                found.setdefault(sha256, []).append(path)
+        return found
+
+    def copies(
+        self, source: str, found: Sequence[tuple[str, str]], run_id: str, now: datetime
+    ) -> None:
+        """Enter further names, (hash, path), of contents that have been read."""
+        self._db.executemany(
+            "insert or ignore into copies values (?, ?, ?, ?, ?)",
+            [(source, sha256, path, run_id, now.isoformat()) for sha256, path in found],
+        )
 
     def raw_batches(self, source: str) -> list[str]:
         """A source's finished batches that have a raw file."""
@@ -187,16 +213,18 @@ class Ledger:
             "select value, kind from watermarks where source = ?", (source,)
         ).fetchone()
 
-    def new_columns(self, source: str, columns: Sequence[str], now: datetime) -> list[str] | None:
-        """Enter a source's columns; gives those not seen before, or None at the first time."""
+    def columns(self, source: str) -> set[str]:
+        """Columns that files of a source have had."""
         rows = self._db.execute("select name from columns where source = ?", (source,))
-        seen = {row[0] for row in rows}
-        fresh = [name for name in columns if name not in seen]
+        return {row[0] for row in rows}
+
+    def enter_columns(self, source: str, columns: Sequence[str], now: datetime) -> None:
+        """Enter the columns of a file that is read."""
+        fresh = set(columns) - self.columns(source)
         self._db.executemany(
             "insert or ignore into columns values (?, ?, ?)",
-            [(source, name, now.isoformat()) for name in fresh],
+            [(source, name, now.isoformat()) for name in sorted(fresh)],
         )
-        return fresh if seen else None
 
     def other_contracts(self, source: str, digest: str) -> int:
         """How many files were loaded under another version of the contract's text."""

@@ -10,13 +10,15 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
 from expectations.contract import Contract
 from ingestion.files import FoundFile, Paths, find_files
-from ingestion.results import SourceError
+from ingestion.results import SourceError, SourceResult
+from ingestion.settled import unfinished
 
 COUNTS = ("records_in", "accepted", "quarantined", "duplicates")
 
@@ -46,6 +48,22 @@ def ledger_totals(ledger: Path) -> dict[str, dict[str, int]]:
     with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as db:
         rows = db.execute(f"select source, {sums} from files group by source order by source")
         return {row[0]: dict(zip(COUNTS, row[1:], strict=True)) for row in rows}
+
+
+def file_results(ledger: Path, contract: Contract) -> dict[str, SourceResult]:
+    """Counts of every file of a source by content hash."""
+    query = f"select sha256, known_from, known_to, {', '.join(COUNTS)} from files where source = ?"
+    found = {}
+    with closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as db:
+        for sha256, first, last, *counts in db.execute(query, (contract.name,)):
+            figures = dict(zip(COUNTS, counts, strict=True))
+            result = SourceResult(contract.name, contract.entity.name, files=1, **figures)
+            result.widen(
+                datetime.fromisoformat(first) if first else None,
+                datetime.fromisoformat(last) if last else None,
+            )
+            found[str(sha256)] = result
+    return found
 
 
 def quarantine_counts(quarantine: Path) -> dict[str, dict[str, int]]:
@@ -91,6 +109,9 @@ def _pending(
     for contract in contracts:
         for file in _found(contract, paths.landing):
             before = known.get((contract.name, file.shown), [])
+            # What must not be read, or is still being written, is nothing to run for.
+            if file.fault is not None or unfinished(file.path, contract.source.settle_seconds):
+                continue
             stat = file.path.stat()
             if any(size == stat.st_size and stat.st_mtime < when for size, _, when in before):
                 continue

@@ -12,25 +12,70 @@ counted as duplicate). An unchanged table is nothing new.
 from __future__ import annotations
 
 import hashlib
+import re
 
 import duckdb
 import pyarrow as pa
 from duckdb_extensions import import_extension
 
 from expectations.contract import Contract
+from expectations.contract.addresses import resolve
 from ingestion.readers.parquet import text_of
 from ingestion.results import SourceError
 from ingestion.sql import ident, literal
 
 _ALIAS = "pg_source"
+#: Hosts in a connection string: of `host=a` and `hostaddr=a`, and of `postgresql://user@a:5432/db`.
+_HOSTS = re.compile(
+    r"(?:(?:^|[\s?&])host(?:addr)?\s*=\s*'?|://(?:[^/@\s]*@)?\[?)([^'\s,/?&\]@]+)(?![^/\s]*@)"
+)
+
+
+def _quoted(value: object) -> str:
+    """A value of a connection string: quoted, so that it cannot bring in further settings."""
+    text = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{text}'"
 
 
 def _dsn(contract: Contract, given: str) -> str:
+    """The connection string, with every host's address fixed after it was looked at.
+
+    Raises:
+        SourceError: If a host is a link-local or metadata address, or a name of one.
+    """
     source = contract.source
     if given:
+        for host in _HOSTS.findall(given):
+            _addresses(contract, host.split(":")[0] if host.count(":") == 1 else host, 5432)
         return given
-    parts = {"host": source.host, "port": source.port, "dbname": source.database}
-    return " ".join(f"{name}={value}" for name, value in parts.items() if value is not None)
+    parts: dict[str, object | None] = {
+        "host": source.host,
+        "port": source.port,
+        "dbname": source.database,
+    }
+    if source.host and "," not in source.host:
+        found = _addresses(contract, source.host, source.port or 5432)
+        # Resolved once, here: a name that answers otherwise a moment later changes nothing.
+        parts["hostaddr"] = found[0] if found else None
+    elif source.host:
+        for host in source.host.split(","):
+            _addresses(contract, host, source.port or 5432)
+    return " ".join(f"{name}={_quoted(value)}" for name, value in parts.items() if value)
+
+
+def _addresses(contract: Contract, host: str, port: int) -> list[str]:
+    if not host or host.startswith(("/", "@")):  # a socket in the file system
+        return []
+    try:
+        return resolve(host, port)
+    except PermissionError:
+        raise SourceError(
+            f"{contract.path.name}: source `{contract.name}`: the database's host is a link-local "
+            "or metadata address, or a name of one, and is not connected to. Write the server's "
+            "own name or address as servers.host"
+        ) from None
+    except OSError:
+        return []  # libpq may know better, or says that it cannot be reached
 
 
 def attach(con: duckdb.DuckDBPyConnection, contract: Contract, dsn: str) -> None:

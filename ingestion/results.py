@@ -37,6 +37,18 @@ class FileError(Exception):
         self.records = records
 
 
+class FileHeld(Exception):  # noqa: N818 - not an error: the file waits
+    """One file is not finished: it is entered nowhere, and the next run looks at it again.
+
+    Attributes:
+        reason: Why it waits, without values.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 @dataclass
 class SourceResult:
     """What one ingestion did for one source; counts are this run's.
@@ -53,6 +65,7 @@ class SourceResult:
         known_to: Latest `_known_at` among the accepted.
         seconds: Wall time.
         warnings: Sentences for people, without values.
+        held: Files that were not finished and wait for the next run; their records count nowhere.
     """
 
     source: str
@@ -66,6 +79,7 @@ class SourceResult:
     known_to: datetime | None = None
     seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
+    held: int = 0
 
     def widen(self, known_from: datetime | None, known_to: datetime | None) -> None:
         """Stretch the known range so that it covers the given one."""
@@ -73,3 +87,15 @@ class SourceResult:
             self.known_from = min(self.known_from or known_from, known_from)
         if known_to is not None:
             self.known_to = max(self.known_to or known_to, known_to)
+
+    def merge(self, other: SourceResult) -> None:
+        """Add what another ingestion of the same source did."""
+        self.files += other.files
+        self.records_in += other.records_in
+        self.accepted += other.accepted
+        self.quarantined += other.quarantined
+        self.duplicates += other.duplicates
+        self.held += other.held
+        self.seconds = round(self.seconds + other.seconds, 3)
+        self.warnings.extend(text for text in other.warnings if text not in self.warnings)
+        self.widen(other.known_from, other.known_to)

@@ -7,24 +7,28 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pyarrow as pa
 
 from ingestion.batch import batch_id_of, write_chunk
+from ingestion.columns import fit, new_names, told_of
 from ingestion.compile import declared_columns
-from ingestion.files import FoundFile, OpenFile, find_files, open_files
+from ingestion.files import FoundFile, OpenFile, changed, find_files, open_files
+from ingestion.held import refresh_held
 from ingestion.ledger import FileEntry, Ledger
 from ingestion.postgres import read_table
 from ingestion.quarantine import quarantine_file
 from ingestion.readers.base import META, Records
 from ingestion.readers.delimited import join_tables, read_delimited
-from ingestion.readers.lines import prepare, read_lines
+from ingestion.readers.lines import prepare, read_lines, sampled_keys
 from ingestion.readers.parquet import footer, read_parquet
-from ingestion.results import ConservationError, FileError, SourceResult
+from ingestion.results import ConservationError, FileError, FileHeld, SourceResult
 from ingestion.session import ChunkFile, Counts, Session
+from ingestion.whole import refusal
 
 #: A chunk is closed when it holds so many bytes of text, or records.
 CHUNK_BYTES = 192 << 20
@@ -70,18 +74,14 @@ class SourceRun:
                 "they keep what it said"
             )
 
-    def local(self) -> SourceResult:
-        """Ingest the files that are new by content."""
-        found = find_files(self.contract, self.session.paths.landing)
-        known = self.ledger.known(self.contract.name)
+    def local(self, found: Sequence[FoundFile] | None = None) -> SourceResult:
+        """Ingest the files that are new by content, of those given or of all that are found."""
+        if found is None:
+            found = find_files(self.contract, self.session.paths.landing)
         form = self.contract.source.format
         waiting: list[OpenFile] = []
         size = 0
-        for opened in open_files(found, form == "parquet", known.__contains__):
-            if opened.sha256 in known:
-                continue
-            known.add(opened.sha256)
-            self.result.files += 1
+        for opened in self._new(found):
             try:
                 if opened.error is not None:
                     raise opened.error
@@ -91,18 +91,48 @@ class SourceRun:
                     self._csv(opened)
                 else:
                     source = self.contract.source
-                    opened.data = prepare(opened.data or b"", source.encoding, source.skip_lines)
-                    size += len(opened.data)
+                    prepare(opened, source.encoding, source.skip_lines)
+                    size += len(opened.data or b"")
                     waiting.append(opened)
+                self.result.files += 1
+            except FileHeld as held:
+                self._hold(opened.found, held.reason)
             except FileError as error:
                 self._reject(opened, error)
             if size >= CHUNK_BYTES:
-                self._write(read_lines(waiting, "line"), waiting)
+                self._lines(waiting)
                 waiting, size = [], 0
         if waiting:
-            self._write(read_lines(waiting, "line"), waiting)
+            self._lines(waiting)
         self._flush()
         return self._done()
+
+    def _new(self, found: Sequence[FoundFile]) -> Iterator[OpenFile]:
+        """Files whose content has not been read; those that must wait, and copies, are told of."""
+        paths = self.ledger.paths(self.contract.name)
+        copies: list[tuple[str, str]] = []
+        source = self.contract.source
+        for opened in open_files(
+            found,
+            source.format == "parquet",
+            paths.__contains__,
+            rest_seconds=source.settle_seconds,
+        ):
+            shown = opened.found.shown
+            if opened.held is not None:
+                self._hold(opened.found, opened.held)
+            elif opened.sha256 not in paths:
+                paths[opened.sha256] = [shown]
+                yield opened
+            elif shown not in paths[opened.sha256]:
+                paths[opened.sha256].append(shown)
+                copies.append((opened.sha256, shown))
+                self._warn(
+                    f"{shown}: not read, its bytes are those of {paths[opened.sha256][0]} "
+                    f"(sha256 {opened.sha256})"
+                )
+        if copies:
+            self.ledger.copies(self.contract.name, copies, self.session.run_id, self.session.now)
 
     def postgres(self, dsn: str) -> SourceResult:
         """Ingest the rows of a PostgreSQL table that are new by watermark, or by content."""
@@ -121,13 +151,12 @@ class SourceRun:
         opened = OpenFile(FoundFile(self.session.paths.landing, shown), digest, rows.nbytes)
         try:
             rows = self._fit(rows, shown)
+            self._parts(
+                opened, lambda low, high: (rows.slice(low, high - low), frozenset()), counted, mark
+            )
+            self.result.files += 1
         except FileError as error:
             self._reject(opened, error)
-            return self._done()
-        self.result.files += 1
-        self._parts(
-            opened, lambda low, high: (rows.slice(low, high - low), frozenset()), counted, mark
-        )
         return self._done()
 
     def _warn(self, sentence: str) -> None:
@@ -135,6 +164,8 @@ class SourceRun:
             self.result.warnings.append(sentence)
 
     def _done(self) -> SourceResult:
+        if held := refresh_held(self.contract, self.session.paths):
+            self._warn(f"{held} records are held: what they refer to has not arrived")
         self.result.seconds = round(time.monotonic() - self._started, 3)
         return self.result
 
@@ -142,6 +173,7 @@ class SourceRun:
         """Quarantine a whole file; its records, where they can be counted, count as such."""
         file = ChunkFile(opened.found.shown, opened.sha256)
         batch_id = batch_id_of(self.contract.name, [opened.sha256])
+        self.result.files += 1
         records = error.records
         if error.failure_type == "file_truncated" and self.contract.source.format == "csv":
             records = max(records - int(self.contract.source.header), 0)
@@ -150,6 +182,11 @@ class SourceRun:
         count = Counts(records_in=records, quarantined=records)
         self._finish([batch_id], [False], [_entry(opened, count, "quarantined")])
         self._warn(f"{file.shown}: quarantined whole: {error.reason}")
+
+    def _hold(self, found: FoundFile, reason: str) -> None:
+        """Leave a file to the next run: it is entered nowhere."""
+        self.result.held += 1
+        self._warn(f"{found.shown}: held, {reason}; the next run looks at it again")
 
     def _begin(self, batch_id: str) -> None:
         session = self.session
@@ -188,11 +225,46 @@ class SourceRun:
         """One chunk of whole files -> one batch."""
         batch_id = batch_id_of(self.contract.name, [opened.sha256 for opened in files])
         self._begin(batch_id)
-        counts, wrote = write_chunk(
+        written = write_chunk(
             self.session, records, [self._chunk_file(opened) for opened in files], batch_id
         )
-        entries = [_entry(opened, counts[index]) for index, opened in enumerate(files)]
-        self._finish([batch_id], [wrote], entries)
+        entries = [
+            _entry(opened, written.counts[index])
+            for index, opened in enumerate(files)
+            if index not in written.refused
+        ]
+        self._finish([batch_id], [written.wrote], entries)
+        self._tell_flags(written.flagged)
+        for entry in entries:
+            if entry.records_in == 0:
+                self._warn(f"{entry.path}: holds no record")
+        for index, error in written.refused.items():
+            self.result.files -= 1
+            self._reject(files[index], error)
+
+    def _lines(self, files: Sequence[OpenFile]) -> None:
+        """One chunk of JSONL or text files."""
+        is_json = self.contract.source.format == "jsonl"
+        records = read_lines(files, "line", is_json)
+        if is_json:
+            self._keys(records, files[0].found.shown)
+        self._write(records, files)
+
+    def _keys(self, records: Records, shown: str) -> None:
+        """Tell of keys of JSON records that are new and in no contract."""
+        name = self.contract.name
+        declared = {column.split(".")[0] for column in declared_columns(self.contract)}
+        keys = sorted(sampled_keys(records))
+        for sentence in told_of(new_names(keys, declared, self.ledger.columns(name))):
+            self._warn(f"{shown} or a file read with it: {sentence}")
+        self.ledger.enter_columns(name, keys, self.session.now)
+
+    def _tell_flags(self, flagged: Mapping[str, int]) -> None:
+        for name, number in flagged.items():
+            self._warn(
+                f"{name}: {number} records have a local time that the clocks skipped or showed "
+                "twice; accepted, and flagged as dst_ambiguous in their attributes"
+            )
 
     def _csv(self, opened: OpenFile) -> None:
         table, number = read_delimited(opened, self.contract.source)
@@ -201,14 +273,20 @@ class SourceRun:
     def _parquet(self, opened: OpenFile) -> None:
         """A small file waits for others; a large one is read in parts."""
         con, path = self.session.con, opened.found.path
-        _names, number = footer(path)
+        try:
+            number = footer(path)[1]
+            table, clean = read_parquet(con, path, (0, min(number, CHUNK_RECORDS)), number)
+        except FileError:
+            _require_unchanged(opened)
+            raise
         if number <= CHUNK_RECORDS:
-            table, clean = read_parquet(con, path, (0, number))
+            _require_unchanged(opened)
             self._wait(_Piece(opened, self._fit(table, opened.found.shown), number, clean))
             return
 
         def part(low: int, high: int) -> tuple[pa.Table, frozenset[str]]:
-            table, clean = read_parquet(con, path, (low, high))
+            table, clean = read_parquet(con, path, (low, high), number)
+            _require_unchanged(opened)
             return self._fit(table, opened.found.shown), clean
 
         self._parts(opened, part, number, None)
@@ -246,6 +324,7 @@ class SourceRun:
         batch_ids: list[str] = []
         wrote: list[bool] = []
         total = Counts()
+        tallies, flagged = Counter[str](), Counter[str]()
         try:
             for part, low in enumerate(range(0, number, CHUNK_RECORDS)):
                 high = min(low + CHUNK_RECORDS, number)
@@ -255,12 +334,16 @@ class SourceRun:
                 batch_ids.append(batch_id)
                 columns = [name for name in table.column_names if name not in META.names]
                 records = Records(table, {0: high - low}, columns, clean=clean)
-                counts, written = write_chunk(
-                    self.session, records, [self._chunk_file(opened)], batch_id
+                written = write_chunk(
+                    self.session, records, [self._chunk_file(opened)], batch_id, False
                 )
-                wrote.append(written)
-                total.add(counts[0])
-        except FileError:
+                wrote.append(written.wrote)
+                total.add(written.counts[0])
+                tallies.update(written.tallies.get(0, {}))
+                flagged.update(written.flagged)
+            if error := refusal(self.contract, tallies, number):
+                raise error
+        except (FileError, FileHeld):
             for batch_id in batch_ids:
                 self.session.raw_path(batch_id).unlink(missing_ok=True)
                 self.session.quarantine_path(batch_id).unlink(missing_ok=True)
@@ -268,43 +351,18 @@ class SourceRun:
             self.session.seen = [path for path in self.session.seen if path.exists()]
             raise
         self._finish(batch_ids, wrote, [_entry(opened, total)], watermark)
+        self._tell_flags(flagged)
 
     def _fit(self, table: pa.Table, shown: str) -> pa.Table:
-        """The table under the contract's spelling of its columns.
+        fitting, told = fit(self.contract, self.ledger, table, self.session.now)
+        for sentence in told:
+            self._warn(f"{shown}: {sentence}")
+        return fitting
 
-        Raises:
-            FileError: If a required column is missing, or a column seems renamed.
-        """
-        contract = self.contract
-        wanted = {" ".join(name.split()): name for name in declared_columns(contract)}
-        names = [wanted.get(" ".join(name.split()), name) for name in table.column_names]
-        table = table.rename_columns(names)
-        columns = [name for name in names if name not in META.names]
-        missing = [name for name in wanted.values() if name not in columns]
-        required = {
-            column for prop in contract.properties if prop.required for column in prop.columns
-        }
-        if contract.known_at.kind == "column":
-            required.add(contract.known_at.value or "")
-        lacking = [name for name in missing if name in required]
-        if lacking:
-            raise FileError(
-                "file_missing_column",
-                f"required column {', '.join(lacking)} is not in the file",
-                table.num_rows,
-            )
-        added = self.ledger.new_columns(contract.name, columns, self.session.now)
-        if added and missing:
-            raise FileError(
-                "file_renamed_column",
-                f"column {', '.join(missing)} is missing and {', '.join(added)} is new: renamed?",
-                table.num_rows,
-            )
-        if added:
-            self._warn(f"{shown}: column {', '.join(added)} is new and in no contract")
-        if missing:
-            self._warn(f"{shown}: column {', '.join(missing)} is missing; taken as empty")
-        return table
+
+def _require_unchanged(opened: OpenFile) -> None:
+    if reason := changed(opened.found):
+        raise FileHeld(reason)
 
 
 def path_moment(pattern: str, found: FoundFile) -> datetime | None:

@@ -73,6 +73,7 @@ class Session:
         key: Of the tokens.
         run_id: Of this run.
         now: Naive UTC.
+        landed_at: For a repair, when the file that it stands for was ingested; else None.
         seen: Raw files of this source: earlier batches, and this run's.
         cache: Tokens by type and clear value.
     """
@@ -83,6 +84,7 @@ class Session:
     key: TokenKey
     run_id: str
     now: datetime
+    landed_at: datetime | None = None
     seen: list[Path] = field(default_factory=list)
     cache: dict[str, dict[str, str | None]] = field(default_factory=dict)
 

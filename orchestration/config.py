@@ -10,6 +10,7 @@ defaults that fit two cores and a laptop's memory.
 import os
 import shutil
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
@@ -41,6 +42,9 @@ class Settings:
         threads: for each DuckDB instance.
         postgres_dsn: libpq connection string for contracts with a `postgresql` server; credentials
             stay out of contracts.
+        keep_versions_days: how long published versions stay readable after the next one; the
+            published one and the one before it always do.
+        as_of: rebuild, or read, what was known at the end of this day; None is the present.
     """
 
     home: Path
@@ -49,6 +53,8 @@ class Settings:
     memory_limit: str
     threads: int
     postgres_dsn: str | None
+    keep_versions_days: float = 2
+    as_of: date | None = None
 
     @property
     def deployment(self) -> str:
@@ -61,6 +67,17 @@ class Settings:
         return self.home / self.deployment
 
     @property
+    def version_home(self) -> Path:
+        """Everything that is built from raw: of the present, or of a rebuild as of a day.
+
+        A rebuild of the past has tables, models and a pointer of its own, so that nothing which
+        reads or continues the present can meet it.
+        """
+        if self.as_of is None:
+            return self.deployment_home
+        return self.deployment_home / "as_of" / self.as_of.isoformat()
+
+    @property
     def landing(self) -> Path:
         """Source files as they came, a folder for each source."""
         return self.deployment_home / "landing"
@@ -68,7 +85,7 @@ class Settings:
     @property
     def lake(self) -> Path:
         """Raw batches, quarantine and ML outputs."""
-        return self.deployment_home / "lake"
+        return self.version_home / "lake"
 
     @property
     def ledger(self) -> Path:
@@ -78,7 +95,7 @@ class Settings:
     @property
     def models(self) -> Path:
         """Trained models with their manifests."""
-        return self.deployment_home / "models"
+        return self.version_home / "models"
 
     @property
     def truth(self) -> Path:
@@ -88,12 +105,22 @@ class Settings:
     @property
     def published(self) -> Path:
         """The pointer to the published snapshot, swapped as a whole."""
-        return self.deployment_home / "published.json"
+        return self.version_home / "published.json"
 
     @property
     def writer_lock(self) -> Path:
         """Held by whoever writes to the warehouse."""
-        return self.deployment_home / "warehouse.lock"
+        return self.version_home / "warehouse.lock"
+
+    @property
+    def warehouse(self) -> Path:
+        """The DuckLake: its catalogue and its data files."""
+        return self.version_home / "warehouse"
+
+    @property
+    def run_lock(self) -> Path:
+        """Held by a run from its first step to its last."""
+        return self.deployment_home / "run.lock"
 
     @property
     def dbt_home(self) -> Path:
@@ -103,7 +130,7 @@ class Settings:
     @property
     def docs(self) -> Path:
         """Data Docs of the expectations."""
-        return self.deployment_home / "docs"
+        return self.version_home / "docs"
 
     @property
     def dagster_home(self) -> Path:
@@ -129,7 +156,8 @@ class Settings:
             "HABITUS_TARGET": self.target,
             "HABITUS_MEMORY_LIMIT": self.memory_limit,
             "HABITUS_THREADS": str(self.threads),
-            "HABITUS_DEPLOYMENT_HOME": str(self.deployment_home),
+            "HABITUS_KEEP_VERSIONS_DAYS": str(self.keep_versions_days),
+            "HABITUS_DEPLOYMENT_HOME": str(self.version_home),
             "DAGSTER_HOME": str(self.dagster_home),
             "DBT_TARGET_PATH": str(self.dbt_home / "target"),
             "DBT_LOG_PATH": str(self.dbt_home / "logs"),
@@ -148,6 +176,17 @@ def _contracts_folder(value: str) -> Path:
             "`habitus contracts init FILE...` drafts contracts from files."
         )
     return folder
+
+
+def _days(name: str, value: str) -> float:
+    """A number of days from the environment."""
+    try:
+        days = float(value)
+    except ValueError:
+        days = -1
+    if not 0 <= days < float("inf"):
+        raise SettingsError(f"{name} is {value!r}; write a number of days from 0")
+    return days
 
 
 def settings(deployment: str | None = None) -> Settings:
@@ -173,6 +212,9 @@ def settings(deployment: str | None = None) -> Settings:
         memory_limit=env.get("HABITUS_MEMORY_LIMIT") or "4GB",
         threads=int(threads),
         postgres_dsn=env.get("HABITUS_POSTGRES_DSN") or None,
+        keep_versions_days=_days(
+            "HABITUS_KEEP_VERSIONS_DAYS", env.get("HABITUS_KEEP_VERSIONS_DAYS") or "2"
+        ),
     )
 
 

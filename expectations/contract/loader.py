@@ -5,7 +5,6 @@ What does NOT belong here: reading data (`ingestion`), the properties' own check
 
 from __future__ import annotations
 
-import codecs
 import dataclasses
 import hashlib
 import re
@@ -24,16 +23,16 @@ from open_data_contract_standard.model import (
 from expectations.contract.entity import load_entities
 from expectations.contract.errors import ContractError, did_you_mean, one_of
 from expectations.contract.marks import Key, MarkedYaml
-from expectations.contract.model import Churn, Contract, Deployment, KnownAt, Source
+from expectations.contract.model import Churn, Contract, Deployment, KnownAt
 from expectations.contract.properties import (
     NAME,
     build_properties,
     check_timezone,
     custom_properties,
 )
+from expectations.contract.servers import build_source, custom_at
 
 SUFFIX = ".odcs.yaml"
-FORMATS = ("csv", "jsonl", "parquet", "text")
 _CUSTOM = (
     "habitus.knownAt",
     "habitus.csv",
@@ -42,18 +41,9 @@ _CUSTOM = (
     "habitus.churn",
     "habitus.startsOn",
     "habitus.skipLines",
+    "habitus.settleSeconds",
 )
-_CSV_OPTIONS = ("header", "quote")
 _KNOWN_AT = "Write landing, ts, {column: received_at} or {path: 'dt=(\\d{4}-\\d{2}-\\d{2})'}"
-
-
-def _custom_at(doc: MarkedYaml, name: str) -> Key:
-    """Where a custom property of the contract stands."""
-    items = doc.data.get("customProperties") or []
-    for index, item in enumerate(items):
-        if isinstance(item, dict) and item.get("property") == name:
-            return ("customProperties", index)
-    return ("customProperties",)
 
 
 def _known_keys(model: type[pydantic.BaseModel]) -> tuple[str, ...]:
@@ -144,12 +134,13 @@ def load_contract(path: Path | str) -> Contract:
             (f"Did you mean `{near}`? " if near else "") + f"Known: {one_of(entities)}",
         )
     custom = custom_properties(doc, (), odcs.customProperties, _CUSTOM)
-    source = _source(doc, (odcs.servers or [])[0], schema, custom)
+    source = build_source(doc, (odcs.servers or [])[0], schema, custom)
     properties = build_properties(
         doc, ("schema", 0, "properties"), schema.properties or [], entity, source.format == "jsonl"
     )
-    timezone = custom.get("habitus.timezone", "UTC")
-    check_timezone(doc, _custom_at(doc, "habitus.timezone"), timezone)
+    timezone = custom.get("habitus.timezone")
+    if timezone is not None:
+        check_timezone(doc, custom_at(doc, "habitus.timezone"), timezone)
     text = {
         key: value
         for key in ("purpose", "usage", "limitations")
@@ -158,7 +149,7 @@ def load_contract(path: Path | str) -> Contract:
     watermark = custom.get("habitus.watermark")
     if watermark is not None and not isinstance(watermark, str):
         raise doc.error(
-            _custom_at(doc, "habitus.watermark"), "habitus.watermark is no column name", "Name one"
+            custom_at(doc, "habitus.watermark"), "habitus.watermark is no column name", "Name one"
         )
     return Contract(
         name=name,
@@ -234,84 +225,8 @@ def load_deployment(folder: Path | str) -> Deployment:
     )
 
 
-def _source(
-    doc: MarkedYaml, server: Server, schema: SchemaObject, custom: dict[str, Any]
-) -> Source:
-    at: Key = ("servers", 0)
-    if server.type not in ("local", "postgresql"):
-        raise doc.error(
-            (*at, "type"), f"unknown server type `{server.type}`", "Write local or postgresql"
-        )
-    if server.type == "postgresql":
-        if not server.database:
-            raise doc.error(at, "`database` is missing", "Add `database: ...`")
-        return Source(
-            type="postgresql",
-            host=server.host,
-            port=int(server.port) if server.port else None,
-            database=server.database,
-            schema=server.schema_ or "public",
-            table=schema.physicalName or schema.name,
-        )
-    if not server.path:
-        raise doc.error(at, "`path` is missing", "Add `path: <source>/*.csv`")
-    if server.format not in FORMATS:
-        near = did_you_mean(server.format or "", FORMATS)
-        raise doc.error(
-            (*at, "format"),
-            f"unknown format `{server.format}`",
-            (f"Did you mean `{near}`? " if near else "") + f"Write {one_of(FORMATS)}",
-        )
-    encoding = server.encoding or "utf-8"
-    try:
-        codecs.lookup(encoding)
-    except LookupError:
-        raise doc.error(
-            (*at, "encoding"), f"unknown encoding `{encoding}`", "Write utf-8, gb18030, utf-16 ..."
-        ) from None
-    options = custom.get("habitus.csv") or {}
-    for key in options:
-        if key not in _CSV_OPTIONS:
-            raise doc.error(
-                _custom_at(doc, "habitus.csv"),
-                f"unknown key `{key}` in habitus.csv",
-                one_of(_CSV_OPTIONS),
-            )
-    delimiter = {"\\t": "\t", "tab": "\t"}.get(server.delimiter or "", server.delimiter) or ","
-    quote = options.get("quote", '"')
-    for label, value in (("delimiter", delimiter), ("habitus.csv quote", quote or '"')):
-        if len(value.encode()) != 1 or value in "\r\n":
-            raise doc.error(at, f"{label} `{value}` is not one ASCII character", "Write one")
-    return Source(
-        type="local",
-        path=server.path,
-        format=server.format,
-        delimiter=delimiter,
-        encoding=encoding,
-        header=bool(options.get("header", True)),
-        quote=quote or None,
-        skip_lines=_skip_lines(doc, custom.get("habitus.skipLines", 0), server.format),
-    )
-
-
-def _skip_lines(doc: MarkedYaml, value: Any, form: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1000:
-        raise doc.error(
-            _custom_at(doc, "habitus.skipLines"),
-            "habitus.skipLines is no number",
-            "Write 0 to 1000",
-        )
-    if value and form != "text":
-        raise doc.error(
-            _custom_at(doc, "habitus.skipLines"),
-            "habitus.skipLines is for format text",
-            "Take it out",
-        )
-    return value
-
-
 def _known_at(doc: MarkedYaml, value: Any) -> KnownAt:
-    at = _custom_at(doc, "habitus.knownAt")
+    at = custom_at(doc, "habitus.knownAt")
     if value in ("landing", "ts"):
         return KnownAt(value)
     if isinstance(value, dict) and len(value) == 1:
@@ -336,7 +251,7 @@ def _known_at(doc: MarkedYaml, value: Any) -> KnownAt:
 def _churn(doc: MarkedYaml, value: Any) -> Churn | None:
     if value is None:
         return None
-    at = _custom_at(doc, "habitus.churn")
+    at = custom_at(doc, "habitus.churn")
     known = tuple(Churn.__dataclass_fields__)
     if not isinstance(value, dict) or any(key not in known for key in value):
         raise doc.error(at, "habitus.churn cannot be read", f"Write a mapping of {one_of(known)}")
@@ -358,7 +273,7 @@ def _date(doc: MarkedYaml, label: str, value: Any) -> date | None:
         return date.fromisoformat(str(value))
     except ValueError:
         raise doc.error(
-            _custom_at(doc, label.partition(" ")[0]),
+            custom_at(doc, label.partition(" ")[0]),
             f"{label} `{value}` is no date",
             "Write YYYY-MM-DD",
         ) from None

@@ -41,6 +41,7 @@ class Property:
         formats: strptime formats, tried in order; also `epoch_s` and `epoch_ms`. Empty: ISO 8601.
         timezone: Of values without an offset; None means the contract's.
         transform: DuckDB expression over the source's columns as text, in place of `physical`.
+        references: (entity, field) that must hold the value; until it does, the record is held.
         columns: Source columns that the property reads (dotted paths).
         line: Line in the contract's file.
     """
@@ -67,6 +68,7 @@ class Property:
     formats: tuple[str, ...] = ()
     timezone: str | None = None
     transform: str | None = None
+    references: tuple[str, str] | None = None
     columns: tuple[str, ...] = ()
     line: int = 1
 
@@ -84,6 +86,7 @@ class Source:
         header: Whether CSV has a header; without one, columns are named column0, column1, ...
         quote: Quote character of CSV; None when quotes mean nothing.
         skip_lines: Lines at the head of each text file that are no records.
+        settle_seconds: A file that changed less than so long ago waits for the next run.
         host: Of PostgreSQL; None means libpq's default.
         port: Of PostgreSQL.
         database: Of PostgreSQL.
@@ -99,6 +102,7 @@ class Source:
     header: bool = True
     quote: str | None = '"'
     skip_lines: int = 0
+    settle_seconds: float = 0.0
     host: str | None = None
     port: int | None = None
     database: str | None = None
@@ -147,7 +151,8 @@ class Contract:
         source: Where the records are.
         properties: Its columns, in order.
         known_at: Where the moment of learning comes from.
-        timezone: Of timestamps without an offset.
+        timezone: Of timestamps without an offset; None if the contract declares none, and a time of
+            day without an offset is then quarantined.
         watermark: PostgreSQL column that only grows with each change.
         churn: The deployment's churn question, if this contract states it.
         starts_on: First day of history, if stated (or stated by a sibling).
@@ -167,7 +172,7 @@ class Contract:
     source: Source
     properties: tuple[Property, ...]
     known_at: KnownAt = KnownAt()
-    timezone: str = "UTC"
+    timezone: str | None = None
     watermark: str | None = None
     churn: Churn | None = None
     starts_on: date | None = None

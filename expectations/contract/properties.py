@@ -15,6 +15,7 @@ from expectations.contract.entity import TOKEN_TYPES, Entity
 from expectations.contract.errors import did_you_mean, one_of
 from expectations.contract.marks import Key, MarkedYaml
 from expectations.contract.model import Property
+from expectations.contract.relations import reference
 from expectations.contract.transform import TransformError, columns_of
 
 #: ODCS logical type -> type in raw, for properties that are not canonical.
@@ -182,6 +183,7 @@ def _build(
         token_type=token_type,
         enum=_enum(doc, at, item),
         transform=item.transformLogic,
+        references=reference(doc, at, item, entity),
         columns=columns,
         line=doc.line(*at),
         **options,

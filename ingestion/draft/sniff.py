@@ -20,7 +20,7 @@ from expectations.contract import Source
 from ingestion.files import GZIP_MAGIC, FoundFile, OpenFile, inflate
 from ingestion.readers.base import META
 from ingestion.readers.delimited import read_delimited
-from ingestion.readers.lines import to_utf8
+from ingestion.readers.encodings import to_utf8
 from ingestion.readers.parquet import footer, read_parquet
 from ingestion.results import FileError
 

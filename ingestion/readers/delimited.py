@@ -22,14 +22,16 @@ import pyarrow.csv as pacsv
 from expectations.contract import Source
 from ingestion.files import OpenFile
 from ingestion.readers.base import META, Records
+from ingestion.readers.encodings import disk_lines, to_utf8
 from ingestion.readers.lines import (
     BLANK,
     Offsets,
+    count_lines,
     flag_bad,
     kept_text,
     line_spans,
+    on_disk,
     sparse,
-    to_utf8,
 )
 from ingestion.results import FileError
 
@@ -118,10 +120,12 @@ def _header(data: bytes, source: Source) -> tuple[list[str], int]:
     if starts.size == 0:
         raise FileError("file_empty", "the file holds no header and no record")
     if b"\x00" in data[: ends[0]]:
-        raise FileError("file_magic", "the file is not text")
+        raise FileError("file_magic", "the file is not text", _behind_header(data))
     rows = parse_record(data[starts[0] : ends[0]].decode("utf-8", "replace").rstrip("\r\n"), source)
     if not rows:
-        raise FileError("file_header", "the header has a quote that stays open")
+        raise FileError(
+            "file_header", "the header has a quote that stays open", _behind_header(data)
+        )
     if not source.header:
         return [f"column{index}" for index in range(len(rows[0]))], int(starts[0])
     names = [" ".join(name.split()) for name in rows[0]]
@@ -130,9 +134,15 @@ def _header(data: bytes, source: Source) -> tuple[list[str], int]:
         if not name:
             names[index] = f"column{index}"
         elif name.lower() in seen:
-            raise FileError("file_duplicate_header", f"the header names a column twice: {name}")
+            reason = f"the header names a column twice: {name}"
+            raise FileError("file_duplicate_header", reason, _behind_header(data))
         seen.add(name.lower())
     return names, int(ends[0])
+
+
+def _behind_header(data: bytes) -> int:
+    """Lines behind the first: the records of a file whose header cannot be used."""
+    return max(count_lines(data) - 1, 0)
 
 
 def _split(data: bytes, source: Source) -> _Split:
@@ -160,7 +170,9 @@ def read_delimited(opened: OpenFile, source: Source) -> tuple[pa.Table, int]:
     Raises:
         FileError: If the file cannot be read as a whole.
     """
-    data = _lf_only(to_utf8(opened.data or b"", source.encoding))
+    raw = opened.data or b""
+    data = _lf_only(to_utf8(raw, source.encoding))
+    moved = None if data is raw else disk_lines(raw, source.encoding, lone_cr=True)
     opened.data = None
     split = _split(data, source)
     size = split.starts.size
@@ -175,7 +187,7 @@ def read_delimited(opened: OpenFile, source: Source) -> tuple[pa.Table, int]:
         {
             "_file_idx": pa.array(np.zeros(size, np.int32)),
             "_row_number": pa.array(np.arange(1, size + 1)),
-            "_byte_offset": pa.array(split.starts),
+            "_byte_offset": pa.array(on_disk(np.frombuffer(data, np.uint8), split.starts, moved)),
             "_bad": sparse(bad, size),
             "_raw": sparse(
                 {i: kept_text(data[split.starts[i] : split.ends[i]]) for i in bad}, size

@@ -1,6 +1,7 @@
-"""Bytes -> records of one line each (JSONL and text), and the encodings of all text formats.
+"""Bytes -> records of one line each (JSONL and text).
 
-What does NOT belong here: quotes (`delimited`), JSON itself (DuckDB reads it, see `compile`).
+What does NOT belong here: encodings (`encodings`), quotes (`delimited`), JSON itself (DuckDB reads
+it, see `compile`).
 
 What a record is, for JSONL and text: a line that is not blank. A line ends with LF, CR LF, or, in a
 file without any LF, CR. Blank is defined once, in `BLANK`.
@@ -8,7 +9,7 @@ file without any LF, CR. Blank is defined once, in `BLANK`.
 
 from __future__ import annotations
 
-import codecs
+import json
 import re
 from collections.abc import Sequence
 
@@ -18,56 +19,17 @@ import pyarrow as pa
 
 from ingestion.files import OpenFile
 from ingestion.readers.base import KEPT_TEXT, MAX_RECORD_BYTES, Records
-from ingestion.results import FileError
+from ingestion.readers.encodings import UNDECODABLE, disk_lines, to_utf8
 
 #: A line of only these bytes is blank, and no record.
 BLANK = b" \t\r"
-#: Stands in the text where a byte could not be decoded (a Unicode noncharacter).
-UNDECODABLE = "\ufdd0"
+#: So many records of a chunk of JSON are looked at for columns that no contract names.
+SAMPLED = 1000
+
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
-
-
-def _mark(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return UNDECODABLE, error.start + 1
-
-
-codecs.register_error("habitus.mark", _mark)
-
-
-def to_utf8(data: bytes, encoding: str) -> bytes:
-    """Text as UTF-8 without a byte-order mark.
-
-    A byte-order mark wins over the declared encoding. A byte that cannot be decoded becomes
-    UNDECODABLE, so that its record fails alone.
-
-    Raises:
-        FileError: If the bytes are not text in that encoding at all (UTF-16 cut in the middle).
-    """
-    if data.startswith(codecs.BOM_UTF8):
-        return to_utf8(data[3:], "utf-8")
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    name = codecs.lookup(encoding).name
-    if name == "ascii":
-        name = "utf-8"
-    if name == "utf-8":
-        if data.isascii():
-            return data
-        try:
-            data.decode("utf-8")
-        except UnicodeDecodeError:
-            return data.decode("utf-8", "habitus.mark").encode()
-        return data
-    if name.startswith(("utf-16", "utf-32")):
-        try:
-            return data.decode(name).encode()
-        except UnicodeError:
-            raise FileError("file_encoding", f"not {encoding}") from None
-    return data.decode(name, "habitus.mark").encode()
 
 
 def count_lines(data: bytes, expected: int = -1, blank: bytes = BLANK) -> int:
@@ -154,21 +116,40 @@ def without_head(data: bytes, lines: int) -> bytes:
     return data[at:]
 
 
-def prepare(data: bytes, encoding: str, skip_lines: int = 0) -> bytes:
-    """A file's text as UTF-8 with LF line ends, without its head.
+def prepare(opened: OpenFile, encoding: str, skip_lines: int = 0) -> None:
+    """Make a file's text UTF-8 with LF line ends, without its head; keep where its lines begin.
 
     Raises:
         FileError: If the bytes are not text in that encoding at all.
     """
-    return without_head(newline_form(to_utf8(data, encoding)), skip_lines)
+    raw = opened.data or b""
+    text = newline_form(to_utf8(raw, encoding))
+    if text is not raw or skip_lines:
+        opened.line_starts = disk_lines(raw, encoding, lone_cr=False)[skip_lines:]
+    opened.data = without_head(text, skip_lines)
 
 
-def read_lines(files: Sequence[OpenFile], column: str) -> Records:
+def on_disk(text: Bytes, starts: Offsets, line_starts: Offsets | None) -> Offsets:
+    """Where records begin in the file, from where they begin in its text.
+
+    Args:
+        text: The text, UTF-8 with LF line ends.
+        starts: Beginnings of records in it; each is the beginning of a line.
+        line_starts: Where the file's lines begin, or None where text and file are the same bytes.
+    """
+    if line_starts is None:
+        return starts
+    lines = np.searchsorted(np.flatnonzero(text == 10), starts)
+    return line_starts[lines] if lines.size and lines[-1] < line_starts.size else starts
+
+
+def read_lines(files: Sequence[OpenFile], column: str, is_json: bool = False) -> Records:
     """Records of several files in one table with one text column.
 
     Args:
         files: Opened files, their data prepared; it is taken from them.
         column: Name of the text column.
+        is_json: Whether a NUL may be written as an escape.
     """
     texts: list[bytes] = []
     for opened in files:
@@ -185,22 +166,48 @@ def read_lines(files: Sequence[OpenFile], column: str) -> Records:
     counts = {i: count_lines(text, int(split[i])) for i, text in enumerate(texts)}
     texts.clear()
     bad = flag_bad(joined, starts, ends)
+    if is_json and b"\\u0000" in joined:
+        found = [match.start() for match in _ESCAPED_NUL.finditer(joined)]
+        _flag(bad, np.array(found, np.int64), starts, "nul")
     lines = string_array(joined, starts, ends)
     if bad:
         keep = np.ones(starts.size, bool)
         keep[list(bad)] = False
         lines = pa.compute.if_else(pa.array(keep), lines, pa.scalar(None, pa.string()))
+    offsets = starts - borders[file_idx]
+    for index, opened in enumerate(files):
+        if opened.line_starts is not None:
+            here = file_idx == index
+            part = buffer[borders[index] : borders[index + 1]]
+            offsets[here] = on_disk(part, offsets[here], opened.line_starts)
     table = pa.table(
         {
             "_file_idx": pa.array(file_idx.astype(np.int32)),
             "_row_number": pa.array(np.arange(starts.size) - first[file_idx] + 1),
-            "_byte_offset": pa.array(starts - borders[file_idx]),
+            "_byte_offset": pa.array(offsets),
             "_bad": sparse(bad, starts.size),
             "_raw": sparse({i: kept_text(joined[starts[i] : ends[i]]) for i in bad}, starts.size),
             column: lines,
         }
     )
-    return Records(table, counts, [column], joined.isascii())
+    # JSON may write a letter beyond ASCII in ASCII.
+    return Records(table, counts, [column], joined.isascii() and b"\\u" not in joined)
+
+
+def sampled_keys(records: Records) -> set[str]:
+    """Top-level keys of some JSON records, from all over the table: what a new column shows in."""
+    step = max(records.table.num_rows // SAMPLED, 1)
+    lines = records.table.column(records.columns[0])
+    places = range(0, records.table.num_rows, step)
+    found: set[str] = set()
+    for text in lines.take(pa.array(places, pa.int64())).to_pylist():
+        try:
+            value = json.loads(text) if text else None
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            found.update(value)
+    return found
 
 
 def string_array(data: bytes, starts: Offsets, ends: Offsets) -> pa.Array:

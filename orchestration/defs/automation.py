@@ -16,6 +16,8 @@ from orchestration.config import Settings, settings
 from orchestration.lib.ml_assets import output_keys
 from orchestration.lib.partitions import daily_partitions
 from orchestration.lib.raw_assets import ingestion_paths
+from orchestration.lib.run_guard import end_dead_runs
+from orchestration.lib.run_parameters import AsOfError, at_day
 from orchestration.lib.summary import collect, write_summary
 
 _partitions = daily_partitions(load_deployment(settings().contracts))
@@ -73,8 +75,22 @@ def summary_of_failed_runs(
     context: dg.RunFailureSensorContext, habitus: ResourceParam[Settings]
 ) -> None:
     """Every run leaves a summary: one that fails never reaches the step that writes it."""
-    run_id = context.dagster_run.run_id
-    write_summary(habitus, collect(context.instance, habitus, run_id, "failure"))
+    run = context.dagster_run
+    try:
+        of_run = at_day(habitus, run.tags)
+    except AsOfError:
+        of_run = habitus
+    write_summary(of_run, collect(context.instance, of_run, run.run_id, "failure"))
+
+
+@dg.sensor(job=daily, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Mark runs as failed whose process is gone; it never asks for a run.
+
+    Run monitoring sees the daemon's own runs only, not those of `habitus run`.
+    """
+    ended = end_dead_runs(context.instance)
+    return dg.SkipReason(f"marked as failed: {', '.join(ended)}" if ended else "none was lost")
 
 
 def _digest(text: str) -> str:

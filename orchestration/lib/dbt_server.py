@@ -23,6 +23,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 from typing import Any, NoReturn
@@ -48,10 +49,20 @@ def newest_source() -> float:
     )
 
 
+def manifest_path(habitus: Settings) -> Path:
+    """Where dbt's manifest of a deployment stands."""
+    return habitus.dbt_home / "target" / "manifest.json"
+
+
+def is_parsed(manifest: Path) -> bool:
+    """Whether a manifest says what the project's files say."""
+    return manifest.exists() and manifest.stat().st_mtime >= newest_source()
+
+
 def parse_arguments(habitus: Settings) -> list[str]:
     """`dbt parse` with the flags of the steps: other ones would make each of them parse again."""
     folders = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
-    return ["parse", "--target", habitus.target, *folders]
+    return ["--no-write-json", "parse", "--target", habitus.target, *folders]
 
 
 class DbtServer:
@@ -66,7 +77,8 @@ class DbtServer:
         # Short on purpose: a socket's path ends at 108 characters, a data home's does not.
         self._folder = tempfile.TemporaryDirectory(prefix="habitus-dbt-")
         self._socket = str(Path(self._folder.name) / "socket")
-        command = [sys.executable, "-m", "orchestration.lib.dbt_server", self._socket]
+        command = [sys.executable, "-m", "orchestration.lib.dbt_server"]
+        command += [self._socket, str(manifest_path(habitus))]
         self._process = subprocess.Popen(
             [*command, *parse_arguments(habitus)],
             env={**os.environ, **habitus.environment()},
@@ -196,7 +208,19 @@ def _serve_one(client: socket.socket, listener: socket.socket, manifest: Any) ->
     return sys.stdin not in ended
 
 
-def main(path: str, parse: list[str]) -> int:
+def _write_manifest(parsed: Any, manifest: Path, begun: float) -> None:
+    """Write in one piece: dbt would write it under the eyes of who loads definitions.
+
+    It is as old as the beginning of its parse: what was edited since is not in it.
+    """
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    temporary = manifest.with_name(f"{manifest.name}.{os.getpid()}")
+    parsed.writable_manifest().write(str(temporary))
+    os.utime(temporary, (begun, begun))
+    temporary.replace(manifest)
+
+
+def main(path: str, manifest: Path, parse: list[str]) -> int:
     """Parse, say `ready`, and serve until the parent closes our standard input."""
     from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
@@ -205,11 +229,14 @@ def main(path: str, parse: list[str]) -> int:
     # A terminal's Ctrl-C goes to the whole group: the parent decides what it means for us. Blocked,
     # not ignored: one that is meant for a child, and comes while it is being forked, must wait.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    begun = time.time()
     parsed = dbtRunner().invoke(parse)
     if not parsed.success:
         if parsed.exception is not None:
             print(parsed.exception)
         return 1
+    if not is_parsed(manifest):
+        _write_manifest(parsed.result, manifest, begun)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
@@ -225,4 +252,4 @@ def main(path: str, parse: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2:]))
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3:]))

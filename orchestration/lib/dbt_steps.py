@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -33,17 +34,23 @@ from dagster_dbt import (
 from packaging.version import Version
 from sqlglot.errors import SqlglotError
 
+from expectations.contract import load_deployment
+from ingestion import refresh_held
 from orchestration.config import Settings
 from orchestration.lib.column_lineage import LineageCache
+from orchestration.lib.completeness import require_all
 from orchestration.lib.dbt_server import (
     PROJECT_DIR,
     DbtError,
+    DbtServer,
+    is_parsed,
     is_warm,
-    newest_source,
-    parse_arguments,
+    manifest_path,
     warm_dbt,
 )
 from orchestration.lib.publication import writer
+from orchestration.lib.raw_assets import ingestion_paths
+from orchestration.lib.recovery import set_aside_if_broken
 from orchestration.lib.run_parameters import write_run_parameters
 from orchestration.lib.warehouse import reader, source_columns, table_facts
 
@@ -66,22 +73,14 @@ def ensure_manifest(habitus: Settings) -> Path:
     Raises:
         DbtError: dbt does not understand the project; the message is dbt's.
     """
-    manifest = habitus.dbt_home / "target" / "manifest.json"
-    if manifest.exists() and manifest.stat().st_mtime >= newest_source():
-        return manifest
-    if is_warm(habitus):
-        warm_dbt(habitus).wait()
-    else:
-        done = subprocess.run(
-            [dbt_executable(), *parse_arguments(habitus)],
-            env={**os.environ, **habitus.environment()},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise DbtError(f"dbt parse failed:\n{done.stdout}\n{done.stderr}")
-    os.utime(manifest)
+    manifest = manifest_path(habitus)
+    if not is_parsed(manifest):
+        if is_warm(habitus):
+            warm_dbt(habitus).wait()
+        else:
+            server = DbtServer(habitus)
+            server.wait()
+            server.stop()
     return manifest
 
 
@@ -130,9 +129,11 @@ class LeanDbtCliResource(DbtCliResource):
 
 def warm_client(habitus: Settings) -> DbtCliResource:
     """The command line client of this process's warm dbt."""
-    server = warm_dbt(habitus)
+    # The project is the same for any day: only where its tables lie is told to each invocation.
+    server = warm_dbt(replace(habitus, as_of=None))
     server.wait()
-    executable, *flags = server.command()
+    home = f"HABITUS_DEPLOYMENT_HOME={habitus.version_home}"
+    executable, *flags = ["env", home, *server.command()]
     return LeanDbtCliResource(
         project_dir=str(PROJECT_DIR),
         profiles_dir=str(PROJECT_DIR),
@@ -142,11 +143,19 @@ def warm_client(habitus: Settings) -> DbtCliResource:
     )
 
 
+def _prepare(habitus: Settings, run_id: str) -> None:
+    """Write what dbt reads beside raw: the run's parameters, and which records must wait."""
+    write_run_parameters(habitus, run_id)
+    for contract in load_deployment(habitus.contracts).contracts:
+        refresh_held(contract, ingestion_paths(habitus))
+
+
 def run_dbt(habitus: Settings, arguments: list[str]) -> int:
     """Run dbt as a data engineer would, under the writer's lock; its exit code."""
-    write_run_parameters(habitus, "by-hand")
     command = [dbt_executable(), *arguments, "--project-dir", str(PROJECT_DIR)]
-    with writer(habitus.writer_lock):
+    # Not amid a run, which would publish what is changed here among its own tables.
+    with writer(habitus.run_lock), writer(habitus.writer_lock):
+        _prepare(habitus, "by-hand")
         return subprocess.run(
             [*command, "--profiles-dir", str(PROJECT_DIR)],
             env={**os.environ, **habitus.environment()},
@@ -184,7 +193,7 @@ class _Facts:
     """
 
     def __init__(self, habitus: Settings, target: Path, stack: ExitStack) -> None:
-        manifest = load_manifest(habitus.dbt_home / "target" / "manifest.json")
+        manifest = load_manifest(manifest_path(habitus))
         self.nodes = {
             (n["schema"], n["name"]): n for n in manifest["nodes"].values() if "schema" in n
         }
@@ -224,14 +233,32 @@ class _Facts:
 def _with_facts(
     events: Iterator[Any], context: AssetExecutionContext, habitus: Settings, target: Path
 ) -> Iterator[Any]:
-    """Add facts to each model as dbt reports it built."""
+    """Add facts to each model as dbt reports it built; fail if it is silent about one."""
+    made = set()
     with ExitStack() as stack:
         facts = _Facts(habitus, target, stack)
         for event in events:
             if isinstance(event, dg.Output):
                 key = context.asset_key_for_output(event.output_name)
+                made.add(key)
                 context.add_output_metadata(facts.of(key), output_name=event.output_name)
             yield event
+    require_all(context.selected_asset_keys, made, "What depends on it was not built.")
+
+
+def _recover(context: AssetExecutionContext, habitus: Settings) -> None:
+    """Set a broken warehouse aside and, for a step that is not the first, build what it stands on.
+
+    The caller holds the writer's lock.
+    """
+    found = set_aside_if_broken(habitus)
+    if found is None:
+        return
+    context.log.warning(f"the warehouse was broken: {found}")
+    # With the step's own models, as what one stands on may stand on another of them; and as one
+    # argument, as dagster-dbt takes a flag to have one value.
+    upstream = " ".join(sorted(f"+{key.path[-1]}" for key in context.selected_asset_keys))
+    warm_client(habitus).cli(["run", "--select", upstream]).wait()
 
 
 def dbt_step(name: str, select: str, manifest: Path, project: DbtProject) -> AssetsDefinition:
@@ -246,8 +273,9 @@ def dbt_step(name: str, select: str, manifest: Path, project: DbtProject) -> Ass
         dagster_dbt_translator=LayerTranslator(),
     )
     def build(context: AssetExecutionContext, habitus: ResourceParam[Settings]) -> Iterator[Any]:
-        write_run_parameters(habitus, context.run_id)
         with writer(habitus.writer_lock):
+            _prepare(habitus, context.run_id)
+            _recover(context, habitus)
             invocation = warm_client(habitus).cli(
                 [
                     *("build", "--exclude-resource-type", "unit_test"),

@@ -25,9 +25,9 @@ CHECK = "expectations"
 def _connect(habitus: Settings, *, with_warehouse: bool) -> duckdb.DuckDBPyConnection:
     """A connection on which `layer.table` names what this run has made so far."""
     con = new_connection(habitus)
-    create_input_views(con, habitus.deployment_home)
+    create_input_views(con, habitus.version_home)
     if with_warehouse:
-        attach(con, habitus.deployment_home, read_only=True)
+        attach(con, habitus.version_home, read_only=True)
         mount(con, ALIAS)
     return con
 

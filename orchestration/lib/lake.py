@@ -81,6 +81,8 @@ def attach(
         raise LakeError(msg)
     (warehouse / "data").mkdir(parents=True, exist_ok=True)
     options = [f"data_path {_literal(f'{warehouse}/data/')}"]
+    # A home may be moved: its files are named in relation to the folder that is stated here.
+    options += ["override_data_path true"]
     options += ["meta_journal_mode 'WAL'", f"meta_busy_timeout {BUSY_TIMEOUT_MS}"]
     if read_only:
         options.append("read_only")
@@ -114,14 +116,29 @@ def create_input_views(con: duckdb.DuckDBPyConnection, home: Path) -> None:
     if not raw.is_dir():
         msg = f"no raw lake at {raw}: ingest first, it writes _schema.parquet for every entity"
         raise LakeError(msg)
+    held = _held(con, home / "lake" / "held")
     for schema, folder in (("raw", raw), ("ml", home / "lake" / "ml")):
         con.execute(f"create schema if not exists memory.{schema}")
         for name, files in _parquet_folders(folder):
+            left_out = held.get(name, "") if schema == "raw" else ""
             con.execute(
                 f'create or replace view memory.{schema}."{name}" as select * from read_parquet('
-                f"{_literal(files)}, union_by_name = true, hive_partitioning = false)"
+                f"{_literal(files)}, union_by_name = true, hive_partitioning = false){left_out}"
             )
     con.execute(f"create or replace view memory.raw.run as {_run_sql(_read_run(home))}")
+
+
+def _held(con: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, str]:
+    """By entity, the clause that leaves out records whose reference has not arrived yet."""
+    lists = _literal(folder / "*.parquet")
+    if not any(folder.glob("*.parquet")):
+        return {}
+    rows = con.execute(f"select distinct entity from read_parquet({lists})").fetchall()
+    return {
+        str(entity): f" anti join (select _batch_id, _row_number from read_parquet({lists}) "
+        f"where entity = {_literal(entity)}) as held using (_batch_id, _row_number)"
+        for (entity,) in rows
+    }
 
 
 def _parquet_folders(folder: Path) -> Iterator[tuple[str, str]]:

@@ -67,9 +67,14 @@ def _inputs(habitus: Settings, output: Output) -> dict[str, pd.DataFrame]:
 def _store(habitus: Settings, table: Table, frame: pd.DataFrame, as_of: str) -> None:
     folder = _folder(habitus, table) / f"as_of={as_of}"
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / ".part.parquet"
-    pq.write_table(to_arrow(frame, table), temporary)
-    temporary.replace(folder / "part.parquet")
+    # Not named *.parquet: DuckDB's glob takes hidden files too, so that what a killed run left
+    # half-written would be read by the next.
+    temporary = folder / "part.parquet.unfinished"
+    try:
+        pq.write_table(to_arrow(frame, table), temporary)
+        temporary.replace(folder / "part.parquet")
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _metadata(result: MlResult, frame: pd.DataFrame, table: Table) -> dict[str, MetadataValue]:

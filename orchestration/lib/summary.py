@@ -12,9 +12,12 @@ import dagster as dg
 
 from orchestration.config import Settings
 from orchestration.lib.publication import write_atomically
+from orchestration.lib.run_parameters import AS_OF_TAG
 
 SOURCE_COUNTS = ("records_in", "accepted", "quarantined", "duplicates")
 CHURN = ("shipped", "horizon_days", "cutoffs", "gate")
+# How many materializations to look through for one that is not a rebuild of the past.
+LOOK_BACK = 50
 EXPECTATION_COUNTS = ("passed", "failed", "errored")
 
 
@@ -42,16 +45,24 @@ def _materializations(
 
 def _latest(
     instance: dg.DagsterInstance,
+    habitus: Settings,
     found: Mapping[tuple[str, ...], Mapping[str, dg.MetadataValue]],
     key: tuple[str, ...],
 ) -> Mapping[str, dg.MetadataValue]:
-    """Metadata of this run's materialization, else of the last one before it."""
+    """Metadata of this run's materialization, else of the last one before it.
+
+    Rebuilds of the past are no part of the present's history, nor the other way round.
+    """
     if key in found:
         return found[key]
-    event = instance.get_latest_materialization_event(dg.AssetKey(list(key)))
-    if event is None or event.asset_materialization is None:
+    if habitus.as_of is not None:
         return {}
-    return event.asset_materialization.metadata
+    records = instance.fetch_materializations(dg.AssetKey(list(key)), limit=LOOK_BACK).records
+    for record in records:
+        run = instance.get_run_by_id(record.run_id)
+        if record.asset_materialization and (run is None or AS_OF_TAG not in run.tags):
+            return record.asset_materialization.metadata
+    return {}
 
 
 def _expectations(instance: dg.DagsterInstance, run_id: str) -> dict[str, int]:
@@ -86,8 +97,10 @@ def collect(
             for name, counts in (_value(metadata, "sources") or {}).items():
                 sources[name] = {c: counts[c] for c in SOURCE_COUNTS}
     published = _value(found.get(("publication", "snapshot"), {}), "tables")
-    segments = _value(_latest(instance, found, ("publication", "snapshot")), "segments")
-    training = _value(_latest(instance, found, ("ml", "churn_evaluation")), "metrics") or {}
+    segments = _value(_latest(instance, habitus, found, ("publication", "snapshot")), "segments")
+    training = (
+        _value(_latest(instance, habitus, found, ("ml", "churn_evaluation")), "metrics") or {}
+    )
     return {
         "run_id": run_id,
         "deployment": habitus.deployment,
@@ -102,10 +115,15 @@ def collect(
 
 
 def write_summary(habitus: Settings, summary: Mapping[str, Any]) -> None:
-    """Write `reports/<run_id>/summary.json` and point `reports/latest` at it."""
+    """Write `reports/<run_id>/summary.json` and point `reports/latest` at it.
+
+    A rebuild of the past is not the latest of anything.
+    """
     folder = habitus.reports / str(summary["run_id"])
     text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(folder / "summary.json", text)
+    if habitus.as_of is not None:
+        return
     pointer = habitus.reports / f".latest.{summary['run_id']}"
     pointer.unlink(missing_ok=True)
     pointer.symlink_to(folder.name, target_is_directory=True)

@@ -45,7 +45,7 @@ def reader(habitus: Settings, snapshot: int | None = None) -> Iterator[duckdb.Du
     """
     con = new_connection(habitus)
     try:
-        attach(con, habitus.deployment_home, read_only=True, snapshot=snapshot)
+        attach(con, habitus.version_home, read_only=True, snapshot=snapshot)
         yield con
     finally:
         con.close()
@@ -55,7 +55,7 @@ def published_connection(habitus: Settings) -> duckdb.DuckDBPyConnection:
     """A connection pinned to the published snapshot, with its schemas as default."""
     publication = read_pointer(habitus.published)
     con = new_connection(habitus)
-    attach(con, habitus.deployment_home, read_only=True, snapshot=publication.snapshot)
+    attach(con, habitus.version_home, read_only=True, snapshot=publication.snapshot)
     con.execute(f"use {ALIAS}.marts")
     return con
 
@@ -112,7 +112,7 @@ def table_facts(con: duckdb.DuckDBPyConnection, schema: str, name: str) -> Table
 def source_columns(habitus: Settings) -> dict[tuple[str, str], list[str]]:
     """Columns of what dbt reads: raw entities, ML outputs, the run's parameters."""
     with closing(new_connection(habitus)) as con:
-        create_input_views(con, habitus.deployment_home)
+        create_input_views(con, habitus.version_home)
         rows = con.execute(
             "select schema_name, table_name, list(column_name order by column_index) "
             "from duckdb_columns() where database_name = 'memory' group by all"

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -123,13 +124,13 @@ def _be_victim(
     if own_dbt:
         dbt_server._servers.clear()
     change()
-    add = dg.DagsterInstance.add_event_listener
+    listen = dg.DagsterInstance.add_event_listener
 
-    def with_reporter(self: dg.DagsterInstance, run_id: str, listener: Any) -> None:
-        add(self, run_id, listener)
-        add(self, run_id, _Reporter(pipe))
+    def with_reporter(self: Any, run_id: str, listener: Any) -> None:
+        listen(self, run_id, listener)
+        listen(self, run_id, _Reporter(pipe))
 
-    dg.DagsterInstance.add_event_listener = with_reporter  # type: ignore[method-assign]
+    setattr(dg.DagsterInstance, "add_event_listener", with_reporter)  # noqa: B010  for mypy
     summary = run_job(habitus, loaded, job="everything")
     if own_dbt:
         dbt_server._stop()
@@ -172,13 +173,11 @@ def begin(
 def clock_off(days: int) -> Callable[[], None]:
     """Make ingestion believe that it is another day."""
 
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:
-            return datetime.now(tz or UTC) + timedelta(days=days)
+    def now(tz: Any = None) -> datetime:
+        return datetime.now(tz or UTC) + timedelta(days=days)
 
     def change() -> None:
-        raw_assets.datetime = Clock  # type: ignore[attr-defined]
+        setattr(raw_assets, "datetime", SimpleNamespace(now=now))  # noqa: B010  for mypy
 
     return change
 
@@ -214,11 +213,7 @@ class Outcome:
 def outcome(habitus: Settings) -> Outcome:
     """Look at a home."""
     with dg.DagsterInstance.get() as instance:
-        unfinished = [
-            run
-            for run in instance.get_runs()
-            if not run.is_finished and run.run_id  # is_finished: success, failure or canceled
-        ]
+        unfinished = [run for run in instance.get_runs() if not run.is_finished]
     return Outcome(published_hashes(habitus), ledger_totals(habitus.ledger), len(unfinished))
 
 

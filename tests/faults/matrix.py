@@ -85,7 +85,7 @@ class Matrix:
         started = time.monotonic()
         self.stage.reset()
         problems = FAULTS[fault](self, STEPS[step], seed)
-        problems += self._recovered()
+        problems += self.recovered()
         return Cell(step, fault, seed, tuple(problems), time.monotonic() - started)
 
     def random_kill(self, seed: int) -> Cell:
@@ -96,10 +96,11 @@ class Matrix:
         time.sleep(seeded("kill", seed).uniform(0, sum(self.took.values())))
         victim.kill()
         victim.wait()
-        problems = self._recovered()
+        problems = self.recovered()
         return Cell("any", "killed at random", seed, tuple(problems), time.monotonic() - started)
 
-    def _recovered(self) -> list[str]:
+    def recovered(self) -> list[str]:
+        """Run once more, without hands, and say what differs from a run without a fault."""
         victim = self._begin()
         if code := victim.wait():
             return [f"the next run ended with {code}"]

@@ -84,7 +84,8 @@ def test_a_table_with_a_watermark(tmp_path, server):
         "      - {name: total, physicalName: sum, logicalType: number}\n"
         "      - {name: updated_at, physicalName: changed, logicalType: timestamp}\n",
         "  - {property: habitus.watermark, value: changed}\n"
-        "  - {property: habitus.knownAt, value: {column: updated_at}}\n",
+        "  - {property: habitus.knownAt, value: {column: updated_at}}\n"
+        "  - {property: habitus.timezone, value: UTC}\n",
     )
     result = ingest(tmp_path, server, path)
     assert (result.records_in, result.accepted, result.quarantined) == (3, 2, 1)

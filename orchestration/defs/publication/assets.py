@@ -4,14 +4,25 @@ What does not belong here: what is in the tables, or what the report says.
 """
 
 import json
+from datetime import datetime
 
 import dagster as dg
+import duckdb
 from dagster import AssetExecutionContext, MaterializeResult, MetadataValue, ResourceParam
 
 from orchestration.config import Settings, settings
 from orchestration.defs.transform.assets import after_ml, behaviour, marts
+from orchestration.lib.completeness import require_no_halves, require_planned
 from orchestration.lib.dbt_steps import ensure_manifest, load_manifest, segment_sets
-from orchestration.lib.publication import LANGUAGES, swap_pointer, write_atomically, writer
+from orchestration.lib.maintenance import maintain
+from orchestration.lib.publication import (
+    LANGUAGES,
+    NothingPublishedError,
+    read_pointer,
+    swap_pointer,
+    write_atomically,
+    writer,
+)
 from orchestration.lib.summary import collect, write_summary
 from orchestration.lib.warehouse import (
     PUBLISHED_LAYERS,
@@ -23,6 +34,7 @@ from orchestration.lib.warehouse import (
 )
 
 _sets = segment_sets(load_manifest(ensure_manifest(settings())))
+_steps = {step.op.name for step in (behaviour, marts, after_ml)}
 _published = [
     spec.key
     for step in (behaviour, marts, after_ml)
@@ -42,17 +54,21 @@ _published = [
 )
 def snapshot(context: AssetExecutionContext, habitus: ResourceParam[Settings]) -> MaterializeResult:
     """The pointer that every reader pins: from here on they see this run's tables, all at once."""
+    _require_whole(context, habitus)
     as_of = run_clock(habitus)
-    with writer(habitus.writer_lock), reader(habitus) as con:
-        number = latest_snapshot(con)
-        tables = row_counts(con)
-        segments = segment_sizes(con, _sets)
+    with writer(habitus.writer_lock):
+        with reader(habitus) as con:
+            number = latest_snapshot(con)
+            tables = row_counts(con)
+            segments = segment_sizes(con, _sets)
         published = swap_pointer(
             habitus.published,
             snapshot=number,
             run_id=context.run_id,
             as_of=as_of.isoformat() if as_of else None,
+            keep_days=habitus.keep_versions_days,
         )
+        _maintain(context, habitus)
     return MaterializeResult(
         metadata={
             "snapshot": number,
@@ -62,6 +78,31 @@ def snapshot(context: AssetExecutionContext, habitus: ResourceParam[Settings]) -
             "segments": MetadataValue.json(segments),
         }
     )
+
+
+def _require_whole(context: AssetExecutionContext, habitus: Settings) -> None:
+    """Fail unless all that this run planned is made, and nothing of a failed run is left."""
+    instance, run = context.instance, context.run
+    graph = context.job_def.asset_layer.asset_graph
+    require_planned(instance, run.run_id, graph.get_ancestor_asset_keys(context.asset_key))
+    try:
+        since = datetime.fromisoformat(read_pointer(habitus.published).published_at)
+    except NothingPublishedError:
+        since = None
+    require_no_halves(instance, run, since=since, steps=_steps, tables=_published)
+
+
+def _maintain(context: AssetExecutionContext, habitus: Settings) -> None:
+    """Clean up after a publication, which stands whether this succeeds or not."""
+    try:
+        done = maintain(habitus)
+    except (duckdb.Error, OSError) as error:
+        context.log.warning(f"published, but old versions were not cleaned up: {error}")
+    else:
+        context.log.info(
+            f"removed {done.versions} snapshots with {done.files} files, and {done.orphans} "
+            "files that killed runs left"
+        )
 
 
 @dg.asset(

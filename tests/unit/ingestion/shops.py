@@ -10,6 +10,7 @@ import duckdb
 
 from expectations.contract import Contract, load_contract
 from ingestion import Paths, SourceResult, TokenKey, ingest_entity
+from ingestion.worker import Limits
 
 NOW = datetime(2025, 6, 1, 12, 0, tzinfo=UTC)
 KEY = TokenKey(b"k" * 32)
@@ -32,7 +33,9 @@ class Shop:
     server: str = ""
     properties: str = PROPERTIES
     custom: str = ""
+    timezone: str | None = "UTC"
     entity: str = "orders"
+    limits: Limits | None = None
     results: list[SourceResult] = field(default_factory=list)
 
     @property
@@ -46,7 +49,10 @@ class Shop:
         folder = self.home / "contracts"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "sales.odcs.yaml"
-        custom = f"customProperties:\n{self.custom}" if self.custom else ""
+        custom = self.custom
+        if self.timezone:
+            custom += f"  - {{property: habitus.timezone, value: {self.timezone}}}\n"
+        custom = f"customProperties:\n{custom}" if custom else ""
         path.write_text(
             "apiVersion: v3.1.0\nkind: DataContract\nid: t.sales\nname: sales\nversion: 1.0.0\n"
             "servers:\n  - server: s\n    type: local\n"
@@ -67,7 +73,7 @@ class Shop:
         """Ingest; the law is checked here for every test."""
         contract = self.contract()
         (result,) = ingest_entity(
-            contract.entity, [contract], self.paths, KEY, run_id="r1", now=now
+            contract.entity, [contract], self.paths, KEY, run_id="r1", now=now, limits=self.limits
         )
         assert result.records_in == result.accepted + result.quarantined + result.duplicates
         self.results.append(result)

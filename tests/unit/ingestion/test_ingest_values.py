@@ -41,7 +41,9 @@ def test_numbers(shop, text, value):
     shop.land("a.csv", HEAD + f'A1,c,2025-01-02,"{text}",x\n')
     shop.ingest()
     if value is None:
-        assert shop.bad("failure_type, reason") == [("type", "type: total is no decimal")]
+        ((kind, reason),) = shop.bad("failure_type, reason")
+        assert kind == "type"
+        assert reason.startswith("type: total is no decimal")
     else:
         assert shop.raw("total::varchar") == [(value,)]
 

@@ -112,7 +112,30 @@ def test_jobs_schedules_sensors(defs: dg.Definitions) -> None:
     repository = defs.get_repository_def()
     assert {j.name for j in repository.get_all_jobs()} >= {"everything", "daily", "retrain"}
     assert {s.name for s in repository.schedule_defs} == {"daily", "weekly_retrain"}
-    assert {s.name for s in repository.sensor_defs} >= {"new_files", "summary_of_failed_runs"}
+    assert {s.name for s in repository.sensor_defs} >= {
+        *("new_files", "summary_of_failed_runs", "lost_runs")
+    }
+
+
+def test_lost_runs_are_ended_without_being_switched_on(defs: dg.Definitions) -> None:
+    sensor = defs.resolve_sensor_def("lost_runs")
+    assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = dg.build_sensor_context(instance)
+        asked = sensor.evaluate_tick(context)
+    assert not asked.run_requests
+    assert asked.skip_message == "none was lost"
+
+
+def test_a_tag_that_is_no_day_fails_the_run(defs: dg.Definitions) -> None:
+    job = defs.resolve_job_def("retrain")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(
+            instance=instance, raise_on_error=False, tags={"habitus/as_of": "yesterday"}
+        )
+        said = "".join(str(entry) for entry in instance.all_logs(result.run_id))
+    assert not result.success
+    assert "YYYY-MM-DD" in said
 
 
 def test_daily_does_not_train(defs: dg.Definitions) -> None:

@@ -1,0 +1,69 @@
+"""Network addresses at which no source may be: link-local ones and those of cloud metadata.
+
+What does NOT belong here: connecting to anything (`ingestion.postgres`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+_METADATA = (
+    ipaddress.ip_network("169.254.0.0/16"),
+    ipaddress.ip_network("fe80::/10"),
+    ipaddress.ip_network("fd00:ec2::254/128"),
+    ipaddress.ip_network("100.100.100.200/32"),
+)
+_NAMES = ("metadata", "metadata.google.internal", "instance-data")
+
+
+def is_forbidden(host: str) -> bool:
+    """Whether a host, by itself, is such an address: `169.254.169.254` in any way of writing it.
+
+    Args:
+        host: A name or an address. Names are not looked up, see `resolve`.
+    """
+    text = host.strip().strip("[]").rstrip(".").lower()
+    if text in _NAMES:
+        return True
+    address = _address(text.split("%", 1)[0])
+    return address is not None and _inside(address)
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """All addresses of a host, each a permitted one.
+
+    Args:
+        host: A name or an address.
+        port: Of the service.
+
+    Raises:
+        PermissionError: If one of them is link-local or of cloud metadata.
+        OSError: If the name has no address.
+    """
+    found = [str(item[4][0]) for item in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    if is_forbidden(host) or any(map(is_forbidden, found)):
+        raise PermissionError("a link-local or metadata address")
+    return list(dict.fromkeys(found))
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        pass
+    try:  # 0xa9fea9fe, 2852039166, 169.254.43518: what the C library takes for an address
+        return ipaddress.IPv4Address(socket.inet_aton(text))
+    except (OSError, UnicodeError):
+        return None
+
+
+def _inside(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        low = int(address)
+        if inner is None and low >> 32 in (0, 0x64FF9B << 64):
+            inner = ipaddress.IPv4Address(low & 0xFFFFFFFF)
+        if inner is not None and _inside(inner):
+            return True
+    return any(address in network for network in _METADATA if network.version == address.version)
