@@ -3,6 +3,7 @@
 What does not belong here: work. Each command reads its arguments, calls one thing, prints.
 """
 
+import sys
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -28,7 +29,8 @@ from orchestration.config import Settings, SettingsError, activate, settings
 from orchestration.lib.raw_assets import ingestion_paths
 
 app = typer.Typer(help="See what was quarantined, and why.", no_args_is_help=True)
-console = Console()
+# Into a file or a pipe, nothing is cut to a terminal's width.
+console = Console(width=None if sys.stdout.isatty() else 200)
 
 Deployment = Annotated[
     str | None,

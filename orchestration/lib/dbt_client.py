@@ -19,6 +19,17 @@ from types import FrameType
 
 def main(path: str, arguments: list[str]) -> int:
     """Run dbt; its exit code, or 1 when the server is gone."""
+    child = 0
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        if child:
+            os.kill(child, number)
+        else:
+            # The server ends what it has begun for a client that is gone.
+            sys.exit(128 + number)
+
+    signal.signal(signal.SIGINT, pass_on)
+    signal.signal(signal.SIGTERM, pass_on)
     with socket.socket(socket.AF_UNIX) as server:
         server.connect(path)
         # os.getcwd, as pathlib takes longer to import than all of this to run.
@@ -33,12 +44,6 @@ def main(path: str, arguments: list[str]) -> int:
             if not child:
                 sys.stderr.write("the dbt server ended before dbt began\n")
                 return 1
-
-            def pass_on(number: int, _frame: FrameType | None) -> None:
-                os.kill(child, number)
-
-            signal.signal(signal.SIGINT, pass_on)
-            signal.signal(signal.SIGTERM, pass_on)
             code = answers.readline()
             if not code:
                 sys.stderr.write("the dbt server ended before dbt did\n")

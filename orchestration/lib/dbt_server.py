@@ -167,6 +167,8 @@ def _run(manifest: Any, request: dict[str, Any], fds: list[int]) -> NoReturn:
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
+    # A shell's background jobs begin with interrupts ignored; ours only come on purpose.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     done = dbtRunner(manifest=manifest).invoke(request["arguments"])
     if done.exception is not None:

@@ -44,7 +44,7 @@ def run(seconds: float, log: Path) -> subprocess.Popen[str]:
 
 def outcome(process: subprocess.Popen[str]) -> list[str]:
     """Status and id of a run that ended."""
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=180)
     assert process.returncode == 0, said
     found: list[str] = json.loads(said.splitlines()[-1])
     return found
@@ -52,7 +52,7 @@ def outcome(process: subprocess.Popen[str]) -> list[str]:
 
 def wait_for(log: Path, text: str) -> str:
     """The last line of a log once it has begun."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while time.monotonic() < end:
         if log.exists() and text in log.read_text():
             return log.read_text().split()[-1]

@@ -206,9 +206,12 @@ def wait_for(condition, seconds=20):
 def test_an_interrupt_ends_the_worker(shop):
     shop.land("a.csv", HEAD + "A1,c,2025-01-02,1,SLEEP\n")
     main = threading.main_thread().ident
+    # A shell's background jobs begin with interrupts ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Timer(1.5, signal.pthread_kill, [main, signal.SIGINT]).start()
     with pytest.raises(KeyboardInterrupt):
         shop.ingest()
+    signal.signal(signal.SIGINT, before)
     shop.land("a.csv", rows(1))
     started = time.monotonic()
     assert shop.ingest().accepted == 1  # nobody holds the source

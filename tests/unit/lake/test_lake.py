@@ -103,3 +103,33 @@ def test_missing_raw_lake_says_what_to_do(tmp_path: Path) -> None:
 def test_plugin_needs_a_home() -> None:
     with pytest.raises(LakeError, match=r"config\.home"):
         Plugin("lake_inputs", {})
+
+
+def test_a_home_can_be_moved(tmp_path: Path) -> None:
+    make_lake(tmp_path / "here")
+    (tmp_path / "here").rename(tmp_path / "there")
+    with duckdb.connect() as con:
+        attach(con, tmp_path / "there", read_only=False)
+        con.execute("insert into lake.marts.t values (3)")
+    with duckdb.connect() as con:
+        attach(con, tmp_path / "there")
+        assert con.execute("select count(*) from lake.marts.t").fetchone() == (3,)
+
+
+def test_held_records_wait_outside(tmp_path: Path) -> None:
+    for folder in ("raw/orders", "raw/order_items", "held"):
+        (tmp_path / "lake" / folder).mkdir(parents=True)
+    with duckdb.connect() as con:
+        for entity in ("orders", "order_items"):
+            con.execute(
+                "copy (select 'b' as _batch_id, n as _row_number from range(1, 4) as t(n)) "
+                f"to '{tmp_path}/lake/raw/{entity}/b.parquet'"
+            )
+        con.execute(
+            "copy (select 'b' as _batch_id, 2::bigint as _row_number, 'order_items' as entity) "
+            f"to '{tmp_path}/lake/held/lines.parquet'"
+        )
+        create_input_views(con, tmp_path)
+        rows = con.execute("select _row_number from raw.order_items order by 1").fetchall()
+        assert rows == [(1,), (3,)]
+        assert con.execute("select count(*) from raw.orders").fetchone() == (3,)
