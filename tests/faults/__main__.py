@@ -36,7 +36,7 @@ def main() -> int:
     os.environ["HABITUS_HOME"] = str(options.home.resolve())
     options.home.mkdir(parents=True, exist_ok=True)
     habitus = activate(settings("shop"))
-    warm_dbt(habitus)
+    server = warm_dbt(habitus)
     from simulator.shop import simulate
 
     simulate(habitus.landing, habitus.truth, customers=CUSTOMERS, days=DAYS, seed=SEED)
@@ -44,15 +44,22 @@ def main() -> int:
     shutil.rmtree(template, ignore_errors=True)
 
     from harness import Stage
-    from matrix import FAULTS, STEPS, Cell, Matrix, cells
+    from matrix import FAULTS, SABOTAGE, STEPS, Cell, Matrix, cells
 
     from orchestration.definitions import defs
 
     loaded = defs()
+    server.wait()
     shutil.copytree(habitus.deployment_home, template, symlinks=True)
     console = Console(width=130)
     matrix = Matrix(Stage(habitus, template), loaded, options.home / "victims.log")
     console.print(f"a run without a fault: {sum(matrix.took.values()):.0f} s of steps")
+
+    for harm in SABOTAGE:
+        if matrix.blind_to(harm):
+            console.print(f"the harness does not see a {harm}: its verdicts are worth nothing")
+            return 2
+        console.print(f"a {harm} done on purpose is seen")
 
     step, _, fault = options.only.partition("/")
     chosen = [

@@ -16,6 +16,8 @@ from itertools import product
 from pathlib import Path
 
 import dagster as dg
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from harness import Outcome, Stage, Victim, begin, clock_off, durations, outcome, seeded, strike_at
 
 from orchestration.config import Settings
@@ -118,6 +120,11 @@ class Matrix:
             return []
         return ["a version was published by a run that never came so far"]
 
+    def blind_to(self, harm: str) -> bool:
+        """Whether a loss or a double, done behind the ledger's back, goes unseen."""
+        SABOTAGE[harm](self.habitus.lake / "raw" / "feedback")
+        return not self.recovered()
+
     def killed(self, step: str, moment: str, delay: float) -> list[str]:
         """Kill at a moment of a step."""
         victim = self._begin()
@@ -173,6 +180,23 @@ def _no_memory(victim: Victim) -> None:
     pages = int(Path(f"/proc/{victim.pid}/statm").read_text().split()[0])
     victim.limit(resource.RLIMIT_AS, pages * resource.getpagesize() + SPARE_MEMORY)
 
+
+def _batch(folder: Path) -> Path:
+    return next(f for f in sorted(folder.glob("*.parquet")) if f.name != "_schema.parquet")
+
+
+def _double(folder: Path) -> None:
+    # Under other ids: the same ones would be versions of one record, and the latest wins.
+    rows = pq.ParquetFile(_batch(folder)).read()
+    at = rows.schema.get_field_index("feedback_id")
+    ids = pc.binary_join_element_wise(rows.column(at), "twin", "-")
+    pq.write_table(rows.set_column(at, "feedback_id", ids), folder / "twin.parquet")
+
+
+SABOTAGE: dict[str, Callable[[Path], None]] = {
+    "double": _double,
+    "loss": lambda folder: _batch(folder).unlink(),
+}
 
 # (matrix, step, seed) -> what was already wrong before the recovery.
 FAULTS: dict[str, Callable[[Matrix, str, int], list[str]]] = {

@@ -1,73 +1,26 @@
-"""A slice of the fault matrix, and the proof that the harness sees what it is there to see."""
+"""A slice of `make faults`, in a process of its own, as it forks and binds definitions to a home."""
 
-import os
-import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
 from pathlib import Path
 
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-import pytest
-from harness import Stage
-from matrix import Matrix
-
-from orchestration.config import activate, settings
-from orchestration.lib.dbt_server import _stop, warm_dbt
-from simulator.shop import simulate
+FAULTS = Path(__file__).parent
 
 
-@pytest.fixture(scope="module")
-def matrix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
-    """A small shop, run once without a fault."""
-    home = tmp_path_factory.mktemp("faults")
-    before = dict(os.environ)
-    os.environ["HABITUS_HOME"] = str(home)
-    habitus = activate(settings("shop"))
-    warm_dbt(habitus)
-    simulate(habitus.landing, habitus.truth, customers=120, days=150, seed=11)
-
-    from orchestration.definitions import defs
-
-    loaded = defs()
-    template = home / "template"
-    shutil.copytree(habitus.deployment_home, template, symlinks=True)
-    yield Matrix(Stage(habitus, template), loaded, home / "victims.log")
-    _stop()
-    os.environ.clear()
-    os.environ.update(before)
-
-
-def test_a_run_killed_while_it_builds_is_made_good(matrix: Matrix) -> None:
-    assert matrix.cell("dbt", "killed in the middle", 0).problems == ()
-
-
-def _batch(matrix: Matrix, entity: str) -> Path:
-    folder = matrix.habitus.lake / "raw" / entity
-    return next(f for f in sorted(folder.glob("*.parquet")) if f.name != "_schema.parquet")
-
-
-def test_the_harness_sees_a_loss(matrix: Matrix) -> None:
-    batch = _batch(matrix, "orders")
-    kept = batch.read_bytes()
-    batch.unlink()
-    try:
-        # The run itself may see it first: a test of dbt misses the orders of what was sold.
-        assert matrix.recovered()
-    finally:
-        batch.write_bytes(kept)
-
-
-def test_the_harness_sees_a_double(matrix: Matrix) -> None:
-    # Under other ids: the same ones would be versions of one record, and the latest wins.
-    batch = _batch(matrix, "feedback")
-    twin = batch.with_name("twin.parquet")
-    rows = pq.ParquetFile(batch).read()
-    ids = pc.binary_join_element_wise(rows["feedback_id"].cast("string"), "twin", "-")
-    pq.write_table(
-        rows.set_column(rows.schema.get_field_index("feedback_id"), "feedback_id", ids), twin
+def test_a_run_killed_while_it_builds_is_made_good(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-W", "ignore", str(FAULTS), "--home", str(tmp_path)),
+            *("--seeds", "1", "--kills", "0", "--only", "dbt/killed in the middle"),
+        ],
+        cwd=FAULTS.parents[1],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=900,
+        check=False,
     )
-    try:
-        problems = matrix.recovered()
-        assert any("fct_feedback" in problem for problem in problems), problems
-    finally:
-        twin.unlink()
+    assert done.returncode == 0, done.stdout
+    assert "a loss done on purpose is seen" in done.stdout
+    assert "a double done on purpose is seen" in done.stdout
+    assert "dbt / killed in the middle / 0: ok" in done.stdout
