@@ -1,4 +1,4 @@
-"""A slice of `make faults`, in a process of its own, as it forks and binds definitions to a home."""
+"""A slice of `make faults`, in a process of its own: it forks, and binds definitions to a home."""
 
 import subprocess
 import sys
