@@ -122,8 +122,16 @@ class Matrix:
 
     def blind_to(self, harm: str) -> bool:
         """Whether a loss or a double, done behind the ledger's back, goes unseen."""
-        SABOTAGE[harm](self.habitus.lake / "raw" / "feedback")
-        return not self.recovered()
+        folder = self.habitus.lake / "raw" / "feedback"
+        kept = {file: file.read_bytes() for file in folder.glob("*.parquet")}
+        SABOTAGE[harm](folder)
+        problems = self.recovered()
+        # Undone: else the next harm would be seen by what this one left.
+        for file in folder.glob("*.parquet"):
+            file.unlink()
+        for file, content in kept.items():
+            file.write_bytes(content)
+        return not problems
 
     def killed(self, step: str, moment: str, delay: float) -> list[str]:
         """Kill at a moment of a step."""
