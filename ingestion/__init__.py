@@ -4,8 +4,8 @@ What does NOT belong here: Dagster, dbt, the environment (settings come as argum
 rules (dbt), statistics of what data looks like (expectations).
 
 The way of a record: found (`files`), read as text (`readers`), mapped, cast and checked by one
-generated statement (`compile`), made pseudonymous (`tokens`, `mask`), written as a batch (`batch`),
-and entered in the ledger (`ledger`). Nothing is written twice, nothing is lost:
+generated statement (`compile`), made pseudonymous (`privacy.tokens`, `mask`), written as a batch
+(`batch`), and entered in the ledger (`ledger`). Nothing is written twice, nothing is lost:
 records in = accepted + quarantined + exact duplicates, for each file.
 """
 
@@ -16,24 +16,22 @@ from ingestion.overview import PendingFile, ledger_totals, pending_files, quaran
 from ingestion.replay import Replayed, ReplayError, replay_file
 from ingestion.results import IngestError, SourceError, SourceResult
 from ingestion.schema import ensure_raw_schemas
-from ingestion.tokens import TokenKey, load_or_create_key, tokenise
+from ingestion.session import IngestKeys
 
 __all__ = [
     "IngestError",
+    "IngestKeys",
     "Paths",
     "PendingFile",
     "ReplayError",
     "Replayed",
     "SourceError",
     "SourceResult",
-    "TokenKey",
     "ensure_raw_schemas",
     "ingest_entity",
     "ledger_totals",
-    "load_or_create_key",
     "pending_files",
     "quarantine_counts",
     "refresh_held",
     "replay_file",
-    "tokenise",
 ]

@@ -23,7 +23,7 @@ from ingestion.compile import (
 from ingestion.quarantine import write_quarantine
 from ingestion.readers.base import Records
 from ingestion.results import ConservationError, FileError, IngestError
-from ingestion.session import ChunkFile, Counts, Session, copy_whole, token_join
+from ingestion.session import ChunkFile, Counts, Session, copy_whole, seal_fresh, token_join
 from ingestion.sql import file_list, ident, literal
 
 # DuckDB's threads share out an Arrow table by its batches, and one of 290,000 lines is slow even to
@@ -100,6 +100,7 @@ def write_chunk(
         wrote = _write_raw(session, statement, batch_id, counts, bool(flagged))
         if any(count.quarantined for count in counts.values()):
             write_quarantine(session, records.columns, batch_id)
+        seal_fresh(session, batch_id)
     except duckdb.Error as error:
         raise _redacted(session.contract, error) from None
     finally:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from expectations.contract import Contract
 from ingestion.compile import declared_columns
 from ingestion.ledger import Ledger
+from ingestion.names import shown_column
 from ingestion.readers.base import META
 from ingestion.results import FileError
 
@@ -27,7 +28,10 @@ def fit(
     """
     wanted = {" ".join(name.split()): name for name in declared_columns(contract)}
     names = [wanted.get(" ".join(name.split()), name) for name in table.column_names]
-    columns = [name for name in names if name not in META.names]
+    declared = set(wanted.values())
+    columns = [
+        name if name in declared else shown_column(name) for name in names if name not in META.names
+    ]
     missing = [name for name in wanted.values() if name not in columns]
     _require(contract, missing, columns, table.num_rows)
     seen = ledger.columns(contract.name)

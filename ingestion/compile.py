@@ -15,9 +15,12 @@ from dataclasses import dataclass
 
 from expectations.contract import Contract, Property
 from ingestion import casts, mask
+from ingestion.names import shown_column
 from ingestion.sql import ident, literal, path_ident
 
 _FREE = "text"
+#: What numbers and times are made of.
+_PLAIN = r"[\p{N}\s.,:;+\-/TZeE%]*|NaN|nan|[+-]?Inf(inity)?|true|false|yes|no"
 #: Known since before any history, where neither a time nor `habitus.startsOn` says more.
 EPOCH = "1970-01-01"
 
@@ -293,6 +296,12 @@ def record_text(contract: Contract, available: Collection[str]) -> tuple[str, di
         if prop.name.endswith("_id") or prop.name in contract.entity.key
         for column in prop.columns
     }
+    typed = {
+        column
+        for prop in contract.properties
+        if prop.type not in ("string", "text", "json")
+        for column in prop.columns
+    }
     hidden = has_identities(contract)
     parts = []
     kind = contract.source.format
@@ -305,13 +314,18 @@ def record_text(contract: Contract, available: Collection[str]) -> tuple[str, di
             kept = f"case when {value} is not null then {literal(mask.RESTRICTED_MARK)} end"
         elif kind == "text":
             kept = mask.shape(value) if hidden else mask.free_text(value)
+        elif column in typed:
+            # A name in a column of dates has no form by which it could be masked.
+            kept = (
+                f"case when regexp_full_match({value}, {literal(_PLAIN)}) "
+                f"then {mask.free_text(value)} else {mask.shape(value)} end"
+            )
         else:
             kept = mask.emails(value) if column in keys else mask.free_text(value)
         parts.append(f"{literal(column)}, {kept}")
     if kind in ("csv", "parquet"):
         parts.extend(
             f"{literal(column)}, {literal(mask.UNDECLARED_MARK)}"
-            for column in sorted(available)
-            if column not in declared
+            for column in sorted({shown_column(name) for name in available if name not in declared})
         )
     return f"json_object({', '.join(parts)})::varchar", tokens

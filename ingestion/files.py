@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from expectations.contract import Contract
+from ingestion.names import shown_file
 from ingestion.results import FileError, SourceError
 from ingestion.settled import Stamp, stamp, unfinished
 
@@ -118,11 +119,15 @@ class OpenFile:
     line_starts: npt.NDArray[np.int64] | None = None
 
 
+#: Folders of a deployment beside its landing zone: no source lies in them.
+_OUR_OWN = frozenset(
+    ("as_of", "dagster", "dbt", "docs", "lake", "models", "truth", "vault", "warehouse")
+)
 _GLOB = re.compile(r"[*?\[]")
 
 
-def _pattern(contract: Contract, landing: Path) -> tuple[str, Path | None, list[str]]:
-    """(glob pattern, root that files must not leave, all places looked at)."""
+def _pattern(contract: Contract, landing: Path) -> tuple[str, list[Path], list[str]]:
+    """(glob pattern, roots of which files must leave none, all places looked at)."""
     path = contract.source.path or ""
     if path.startswith("package:"):
         package, _, inner = path.removeprefix("package:").partition("/")
@@ -134,15 +139,35 @@ def _pattern(contract: Contract, landing: Path) -> tuple[str, Path | None, list[
                 f"`{package}` is not installed. Install it (make real-data), or point servers.path "
                 "at your own copy of the file"
             )
-        return str(Path(places[0]) / inner), None, [str(Path(places[0]) / inner)]
+        found = str(Path(places[0]) / inner)
+        # Its folder, and what an installer may have made of it: a link to the installer's cache.
+        return found, [Path(places[0])] if _GLOB.search(inner) else [], [found]
     if Path(path).is_absolute():
-        root = next(p for p in Path(path).parents if not _GLOB.search(str(p)))
-        return path, root if _GLOB.search(path) else None, [path]
+        if _is_our_own(Path(path), landing):
+            raise SourceError(
+                f"{contract.path.name}: source `{contract.name}` reads `{path}`, which is habitus' "
+                "own data and no source. Mend servers.path in the contract"
+            )
+        return path, [_fixed(path)], [path]
     inside = landing / path
     if _glob(str(inside)):
-        return str(inside), landing, [str(inside)]
+        return str(inside), [landing, _fixed(str(inside))], [str(inside)]
     beside = contract.path.parent / path
-    return str(beside), None, [str(inside), str(beside)]
+    return str(beside), [_fixed(str(beside))], [str(inside), str(beside)]
+
+
+def _is_our_own(path: Path, landing: Path) -> bool:
+    """Whether a path leads into what habitus itself keeps beside its landing zone."""
+    deployment = landing.parent
+    if any(path.is_relative_to(deployment.parent / name) for name in ("keys", "reports")):
+        return True
+    beside = path.relative_to(deployment).parts[:1] if path.is_relative_to(deployment) else ()
+    return any(name in _OUR_OWN or name.startswith("ledger.") for name in beside)
+
+
+def _fixed(pattern: str) -> Path:
+    """The folder below which a pattern, or a plain path, can mean a file."""
+    return next(p for p in Path(pattern).parents if not _GLOB.search(str(p)))
 
 
 def _glob(pattern: str) -> list[Path]:
@@ -161,15 +186,15 @@ def find_files(contract: Contract, landing: Path) -> list[FoundFile]:
     Raises:
         SourceError: If there is none: it names the contract, the places looked at, the remedy.
     """
-    pattern, root, places = _pattern(contract, landing)
+    pattern, roots, places = _pattern(contract, landing)
     found = []
     for path in _glob(pattern):
         if path.is_dir() or path.name.startswith(".") or REPAIRS in path.parts:
             continue
         shown = path.relative_to(landing) if path.is_relative_to(landing) else path
-        fault = _fault(path, root)
+        fault = _fault(path, roots)
         seen = stamp(path) if fault is None else None
-        found.append(FoundFile(path, shown.as_posix(), fault, seen))
+        found.append(FoundFile(path, shown_file(shown.as_posix()), fault, seen))
     if not found:
         raise SourceError(
             f"{contract.path.name}: source `{contract.name}` has no file. Looked for "
@@ -179,9 +204,14 @@ def find_files(contract: Contract, landing: Path) -> list[FoundFile]:
     return found
 
 
-def _fault(path: Path, root: Path | None) -> str | None:
-    if root is not None and not path.resolve().is_relative_to(root.resolve()):
-        return "a link that leaves the landing zone"
+def _fault(path: Path, roots: Sequence[Path]) -> str | None:
+    try:
+        target = path.resolve(strict=False)
+    except (OSError, RuntimeError):
+        return "a link that leads nowhere but to itself"
+    for root, name in zip(roots, ("the landing zone", "its source's folder"), strict=False):
+        if not target.is_relative_to(root.resolve()):
+            return f"a link that leaves {name}"
     if not path.is_file():
         return "a link to nothing" if path.is_symlink() else "not a regular file"
     return None

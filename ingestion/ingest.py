@@ -17,8 +17,8 @@ from ingestion.ledger import Ledger
 from ingestion.results import SourceResult
 from ingestion.run import SourceRun
 from ingestion.schema import ensure_raw_schemas
+from ingestion.session import IngestKeys
 from ingestion.source import Task, connect, files_of, session_of
-from ingestion.tokens import TokenKey
 from ingestion.worker import Limits
 
 
@@ -26,7 +26,7 @@ def ingest_entity(
     entity: Entity,
     contracts: Sequence[Contract],
     paths: Paths,
-    keys: TokenKey,
+    keys: IngestKeys,
     *,
     run_id: str,
     now: datetime,
@@ -39,7 +39,7 @@ def ingest_entity(
         entity: The entity.
         contracts: Its contracts; those that feed another entity are left out.
         paths: Where to read and write.
-        keys: The key of the tokens.
+        keys: Of tokens, record hashes and the vault.
         run_id: Goes into ledger and quarantine.
         now: The moment of ingestion, with a time zone; `_known_at` of sources known by landing.
         con_settings: DuckDB settings; `postgres_dsn` is the connection string for PostgreSQL.

@@ -1,29 +1,47 @@
-"""Masking of free text and of records that fail: expressions in DuckDB's RE2.
+"""Masking of free text and of records that fail, as expressions for DuckDB.
 
-What does NOT belong here: tokens (`tokens`).
+What does NOT belong here: finding what identifies (`privacy.masking`), tokens (`privacy.tokens`).
 
-Masking finds what has a form: e-mail addresses, telephone numbers, long runs of digits. A name in
-running text has none and stays; a record that cannot be parsed at all is therefore reduced to its
-shape wherever its source carries identities (`shape`).
+A scan in DuckDB picks out the texts that may hold something; only those go through Python, so
+millions of plain texts cost a scan. A name in running text has no form and stays; a record that
+cannot be parsed at all is therefore reduced to its shape wherever its source carries identities
+(`shape`).
 """
 
 from __future__ import annotations
 
-from ingestion.sql import literal
+import duckdb
+import pyarrow as pa
+from duckdb.func import PythonUDFType
 
-EMAIL_MARK, PHONE_MARK, NUMBER_MARK = "‹email›", "‹phone›", "‹number›"
+from ingestion.sql import literal
+from privacy import masking
+from privacy.masking import EMAIL_MARK
+
 RESTRICTED_MARK = "‹restricted›"
 UNDECLARED_MARK = "‹undeclared›"
+#: The function that `register` gives a connection.
+FUNCTION = "mask_free_text"
 _EMAIL = r"[\p{L}\p{N}._%+\-]+(@|%40|＠)[\p{L}\p{N}\-]+(\.[\p{L}\p{N}\-]+)+"
-_DIGIT = "[0-9０-９]"
-_PHONE = (
-    rf"(\+|＋){_DIGIT}[0-9０-９ ().\-]{{6,}}{_DIGIT}"
-    r"|\b1[3-9][0-9][ \-]?[0-9]{4}[ \-]?[0-9]{4}\b"
-    r"|１[３-９][０-９]{9}"
-    r"|\b(\(?0[0-9]{2,4}\)?[ \-/])[0-9][0-9 \-]{5,}[0-9]\b"
-    r"|\(?\b[0-9]{3}\)?[\-. ]{1,2}[0-9]{3}[\-. ][0-9]{4}\b"
+#: Whatever `masking` finds has one of these: five digits, a sign or word of an address to write
+#: mail to, or a digit near a word of one to send things to. A test holds the two together.
+SUSPECT = (
+    r"@|＠|%40|艾特|\p{N}[^\p{N}]{0,4}\p{N}[^\p{N}]{0,4}\p{N}[^\p{N}]{0,4}\p{N}[^\p{N}]{0,4}\p{N}"
+    r"|(?i:\(\s*at\s*\)|\[\s*at\s*\]|\{\s*at\s*\}|<at>|\sat\s.*(dot|点|\.))"
+    r"|(路|街|道|巷|弄|胡同|村|小区|花园|苑|大厦|公寓)\p{Han}{0,3}\s?"
+    r"[\p{N}一二三四五六七八九十百]"
+    r"|[0-9０-９][A-Za-z]?,?\s[A-Za-z0-9]|(?i:box\s[0-9])"
 )
-_NUMBER = rf"{_DIGIT}{{7,}}[xX]?"
+
+
+def register(con: duckdb.DuckDBPyConnection) -> None:
+    """Give a connection the function that `free_text` calls."""
+    con.create_function(FUNCTION, _masked, ["VARCHAR"], "VARCHAR", type=PythonUDFType.ARROW)
+
+
+def _masked(texts: pa.ChunkedArray) -> pa.Array:
+    masked = [None if text is None else masking.mask(text) for text in texts.to_pylist()]
+    return pa.array(masked, pa.string())
 
 
 def emails(expression: str) -> str:
@@ -32,9 +50,11 @@ def emails(expression: str) -> str:
 
 
 def free_text(expression: str) -> str:
-    """SQL that masks e-mail addresses, telephone numbers and long runs of digits."""
-    masked = f"regexp_replace({emails(expression)}, {literal(_PHONE)}, {literal(PHONE_MARK)}, 'g')"
-    return f"regexp_replace({masked}, {literal(_NUMBER)}, {literal(NUMBER_MARK)}, 'g')"
+    """SQL that masks all that `privacy.masking` finds; for a connection that has `register`ed."""
+    return (
+        f"case when regexp_matches({expression}, {literal(SUSPECT)}) "
+        f"then {FUNCTION}({expression}) else {expression} end"
+    )
 
 
 def emails_if_any(expression: str) -> str:

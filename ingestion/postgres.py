@@ -53,13 +53,12 @@ def _dsn(contract: Contract, given: str) -> str:
         "port": source.port,
         "dbname": source.database,
     }
-    if source.host and "," not in source.host:
-        found = _addresses(contract, source.host, source.port or 5432)
+    if source.host:
+        hosts = source.host.split(",")
+        found = [_addresses(contract, host, source.port or 5432)[:1] for host in hosts]
         # Resolved once, here: a name that answers otherwise a moment later changes nothing.
-        parts["hostaddr"] = found[0] if found else None
-    elif source.host:
-        for host in source.host.split(","):
-            _addresses(contract, host, source.port or 5432)
+        if any(found):
+            parts["hostaddr"] = ",".join(address for first in found for address in first or [""])
     return " ".join(f"{name}={_quoted(value)}" for name, value in parts.items() if value)
 
 
@@ -75,7 +74,11 @@ def _addresses(contract: Contract, host: str, port: int) -> list[str]:
             "own name or address as servers.host"
         ) from None
     except OSError:
-        return []  # libpq may know better, or says that it cannot be reached
+        # Not left to libpq: it would ask again, and could be answered otherwise.
+        raise SourceError(
+            f"{contract.path.name}: source `{contract.name}`: the database's host {host!r} has no "
+            "address. Mend servers.host, or see whether the name server can be reached"
+        ) from None
 
 
 def attach(con: duckdb.DuckDBPyConnection, contract: Contract, dsn: str) -> None:

@@ -29,8 +29,8 @@ from ingestion.ledger import Ledger
 from ingestion.repairs import FileLine, Repairs, land_repair
 from ingestion.results import IngestError, SourceResult
 from ingestion.schema import ensure_raw_schemas
+from ingestion.session import IngestKeys
 from ingestion.source import Task, sha256_of
-from ingestion.tokens import TokenKey
 from ingestion.worker import Limits
 
 
@@ -56,7 +56,7 @@ class Replayed:
 def replay_file(
     contract: Contract,
     paths: Paths,
-    keys: TokenKey,
+    keys: IngestKeys,
     file: Path,
     *,
     run_id: str,
@@ -70,7 +70,7 @@ def replay_file(
     Args:
         contract: The source.
         paths: Where to read and write.
-        keys: The key of the tokens.
+        keys: Of tokens, record hashes and the vault.
         file: The repaired file, in the source's own format.
         run_id: Goes into ledger and quarantine.
         now: The moment of the replay, with a time zone.

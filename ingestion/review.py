@@ -20,9 +20,8 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from ingestion.quarantine import QUARANTINE_SCHEMA
+from privacy.export import escape_formula
 
-#: A spreadsheet takes a cell that begins so for a formula.
-FORMULA = "=+-@\t\r\x00"
 _COLUMNS = ", ".join(QUARANTINE_SCHEMA.names)
 
 
@@ -158,11 +157,6 @@ def export_quarantine(quarantine: Path, source: str, target: Path) -> int:
             for row in table.to_pylist():
                 handle.write(json.dumps(row, ensure_ascii=False, default=_iso) + "\n")
     return int(table.num_rows)
-
-
-def escape_formula(text: str | None) -> str | None:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text and text[0] in FORMULA else text
 
 
 def _escaped(table: pa.Table) -> pa.Table:

@@ -61,9 +61,7 @@ class SourceRun:
         self._pieces: list[_Piece] = []
         self._started = time.monotonic()
         for batch_id in ledger.unfinished(self.contract.name):
-            for path in (session.raw_path(batch_id), session.quarantine_path(batch_id)):
-                path.unlink(missing_ok=True)
-                path.with_name(f".{path.name}.tmp").unlink(missing_ok=True)
+            session.discard(batch_id)
             ledger.forget(batch_id)
         batches = ledger.raw_batches(self.contract.name)
         session.seen = [path for path in map(session.raw_path, batches) if path.exists()]
@@ -345,8 +343,7 @@ class SourceRun:
                 raise error
         except (FileError, FileHeld):
             for batch_id in batch_ids:
-                self.session.raw_path(batch_id).unlink(missing_ok=True)
-                self.session.quarantine_path(batch_id).unlink(missing_ok=True)
+                self.session.discard(batch_id)
                 self.ledger.forget(batch_id)
             self.session.seen = [path for path in self.session.seen if path.exists()]
             raise

@@ -5,8 +5,6 @@ What does NOT belong here: judging records (`batch`), keeping those that failed 
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,10 +17,27 @@ import pyarrow.parquet as pq
 from expectations.contract import Contract
 from ingestion.files import Paths
 from ingestion.sql import literal
-from ingestion.tokens import TokenKey, tokenise
+from privacy.tokens import TokenKey, tokenise
+from privacy.vault import ENTRIES, Sealer
 
 #: So many tokens are remembered for each type between chunks.
 TOKEN_CACHE = 1_000_000
+
+
+@dataclass(frozen=True)
+class IngestKeys:
+    """The secrets that ingestion works with; nothing here opens the vault.
+
+    Attributes:
+        token: Makes tokens.
+        record: Salts record hashes. It stays when the token key is rotated: what was read before
+            must still be recognised.
+        sealer: Adds clear values to the vault; None keeps them nowhere.
+    """
+
+    token: TokenKey
+    record: bytes = field(repr=False)
+    sealer: Sealer | None = None
 
 
 @dataclass(frozen=True)
@@ -70,28 +85,30 @@ class Session:
         con: A connection with its time zone at UTC.
         contract: The source's contract.
         paths: Where to write.
-        key: Of the tokens.
+        keys: Of tokens, record hashes and the vault.
         run_id: Of this run.
         now: Naive UTC.
         landed_at: For a repair, when the file that it stands for was ingested; else None.
         seen: Raw files of this source: earlier batches, and this run's.
-        cache: Tokens by type and clear value.
+        cache: Tokens by type and clear value; what is in it has been given to the vault.
+        fresh: (token type, clear values, their tokens) that the chunk at hand adds to the cache.
     """
 
     con: duckdb.DuckDBPyConnection
     contract: Contract
     paths: Paths
-    key: TokenKey
+    keys: IngestKeys
     run_id: str
     now: datetime
     landed_at: datetime | None = None
     seen: list[Path] = field(default_factory=list)
     cache: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    fresh: list[tuple[str, list[str], list[str | None]]] = field(default_factory=list)
 
     @property
     def salt(self) -> str:
         """Keyed, so that a record hash is no check on a guessed record."""
-        return hmac.new(self.key.secret, b"habitus|record", hashlib.sha256).hexdigest()[:32]
+        return self.keys.record.hex()[:32]
 
     def raw_path(self, batch_id: str) -> Path:
         """Where a batch's raw file goes."""
@@ -100,6 +117,37 @@ class Session:
     def quarantine_path(self, batch_id: str) -> Path:
         """Where a batch's quarantine goes."""
         return self.paths.quarantine / self.contract.name / f"{batch_id}.parquet"
+
+    def discard(self, batch_id: str) -> None:
+        """Remove what a batch that came to nothing has written."""
+        for path in (self.raw_path(batch_id), self.quarantine_path(batch_id)):
+            path.unlink(missing_ok=True)
+            path.with_name(f".{path.name}.tmp").unlink(missing_ok=True)
+        if self.keys.sealer is not None:
+            self.keys.sealer.discard(batch_id)
+        # Values that went with its segment must go into the next one.
+        self.cache.clear()
+
+
+def seal_fresh(session: Session, batch_id: str) -> None:
+    """Put into the vault what the chunk at hand has tokenised first, under the batch's name."""
+    fresh, session.fresh = session.fresh, []
+    if session.keys.sealer is None:
+        return
+    parts = [
+        pa.table(
+            {
+                "token": pa.array(tokens, pa.string()),
+                "token_type": pa.array([kind] * len(clear), pa.string()),
+                "clear": pa.array(clear, pa.string()),
+                "source": pa.array([session.contract.name] * len(clear), pa.string()),
+                "batch_id": pa.array([batch_id] * len(clear), pa.string()),
+            }
+        )
+        for kind, clear, tokens in fresh
+    ]
+    segment = pa.concat_tables(parts) if parts else ENTRIES.empty_table()
+    session.keys.sealer.seal(segment.filter(segment["token"].is_valid()), batch_id)
 
 
 def token_join(
@@ -113,7 +161,10 @@ def token_join(
     clear: list[str] = found.column("clear").to_pylist()
     cache = session.cache.setdefault(token_type, {})
     fresh = [value for value in clear if value not in cache]
-    cache.update(zip(fresh, tokenise(fresh, token_type, session.key), strict=True))
+    made = tokenise(fresh, token_type, session.keys.token)
+    cache.update(zip(fresh, made, strict=True))
+    if fresh:
+        session.fresh.append((token_type, fresh, made))
     name = f"tokens_{position}"
     tokens = pa.table(
         {

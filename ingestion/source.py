@@ -16,14 +16,15 @@ from types import MappingProxyType
 import duckdb
 
 from expectations.contract import Contract
+from ingestion import mask
+from ingestion.enclosure import lock_down
 from ingestion.files import FoundFile, Paths, find_files
 from ingestion.ledger import Ledger
 from ingestion.repairs import Repairs, ingest_repair, is_repair, landed_repairs
 from ingestion.results import SourceResult
 from ingestion.run import SourceRun
-from ingestion.session import Session
+from ingestion.session import IngestKeys, Session
 from ingestion.sql import ident
-from ingestion.tokens import TokenKey
 
 _DEFAULTS = MappingProxyType({"threads": 2, "memory_limit": "3GB"})
 
@@ -35,7 +36,7 @@ class Task:
     Attributes:
         contract: Of a local source.
         paths: Where to read and write.
-        key: Of the tokens.
+        keys: Of tokens, record hashes and the vault.
         run_id: Goes into ledger and quarantine.
         now: The moment of ingestion, naive UTC.
         settings: DuckDB settings.
@@ -43,7 +44,7 @@ class Task:
 
     contract: Contract
     paths: Paths
-    key: TokenKey
+    keys: IngestKeys
     run_id: str
     now: datetime
     settings: Mapping[str, str | int]
@@ -65,12 +66,13 @@ def connect(settings: Mapping[str, str | int] | None) -> duckdb.DuckDBPyConnecti
     con.execute("set enable_progress_bar = false")
     for name, value in {**_DEFAULTS, **(settings or {})}.items():
         con.execute(f"set {ident(name)} = ?", [str(value)])
+    mask.register(con)
     return con
 
 
 def session_of(task: Task, con: duckdb.DuckDBPyConnection) -> Session:
     """A session for one run of the source."""
-    return Session(con, task.contract, task.paths, task.key, task.run_id, task.now)
+    return Session(con, task.contract, task.paths, task.keys, task.run_id, task.now)
 
 
 def files_of(task: Task) -> list[FoundFile]:
@@ -117,6 +119,7 @@ def ingest_files(
         ledger.writing(task.contract.name),
         connect(task.settings) as con,
     ):
+        lock_down(con, task, files)
         result = SourceRun(session_of(task, con), ledger).local(_Told(ordinary, tell))
         for found in _unsettled(task, repairs):
             tell(found)

@@ -1,6 +1,7 @@
 """A process that reads one source's files under limits, and the server that forks such processes.
 
-What does NOT belong here: what becomes of a file that kills its reader (`apart`), reading (`run`).
+What does NOT belong here: what becomes of a file that kills its reader (`apart`), reading (`run`),
+what a worker may touch (`enclosure`).
 
 The server imports ingestion once, has no threads and never touches a file; each task is a fork of
 it, so a worker costs milliseconds and the caller, who may have threads, never forks. It is not
@@ -26,6 +27,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from importlib import import_module
@@ -34,6 +36,7 @@ from typing import Any, BinaryIO, NoReturn
 
 import duckdb
 
+from ingestion.enclosure import enclose
 from ingestion.files import FoundFile
 from ingestion.results import ConservationError, IngestError, SourceError, SourceResult
 from ingestion.source import Task, ingest_files
@@ -49,6 +52,8 @@ _LATER_IMPORTS = ("_strptime", "pandas", "pyarrow.compute", "pyarrow.dataset")
 _HEAD = struct.Struct("!Q")
 _STATUS = struct.Struct("!i")
 _ERRORS = {kind.__name__: kind for kind in (IngestError, SourceError, ConservationError)}
+#: Said with every source that is read so; `habitus doctor` says it too.
+_UNCONFINED = "this machine's kernel cannot keep the process that parses files from: "
 #: Somebody wants the work to stop; that is no fault of a file.
 STOPPED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
@@ -138,7 +143,11 @@ def _work(report_fd: int, payload: bytes) -> NoReturn:
         with os.fdopen(report_fd, "wb", buffering=0) as report:
             task, files, limits = pickle.loads(payload)  # noqa: S301  the caller's own words
             _limit(limits)
-            _report(report, _told(report, task, files, limits))
+            with closing(enclose(task, files)) as enclosure:
+                told = _told(report, task, files, limits)
+            if enclosure.lacking and "result" in told:
+                told["result"]["warnings"].append(_UNCONFINED + ", ".join(enclosure.lacking))
+            _report(report, told)
         code = 0
     finally:
         os._exit(code)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ingestion.files import OpenFile
+from ingestion.names import shown_column
 from ingestion.readers.base import KEPT_TEXT, MAX_RECORD_BYTES, Records
 from ingestion.readers.encodings import UNDECODABLE, disk_lines, to_utf8
 
@@ -206,7 +207,7 @@ def sampled_keys(records: Records) -> set[str]:
         except (ValueError, RecursionError):
             continue
         if isinstance(value, dict):
-            found.update(value)
+            found.update(map(shown_column, value))
     return found
 
 

@@ -99,12 +99,18 @@ def parameters(rows: int, seed: int) -> dict[str, Any]:
 
 
 def sample_rows(frame: pd.DataFrame, seed: int, limit: int = MAX_ROWS) -> pd.DataFrame:
-    """At most about `limit` rows: whole customers, chosen by a seeded hash of their key."""
+    """At most about `limit` rows: whole customers, chosen by a seeded hash of what they did.
+
+    Not of their key: that changes when the tokens' key is rotated.
+    """
     if len(frame) <= limit:
         return frame
     codes, names = pd.factorize(frame["customer"].to_numpy(dtype=object))
+    rows = pd.util.hash_pandas_object(frame.drop(columns="customer"), index=False).to_numpy()
+    sums = np.zeros(len(names), dtype=np.uint64)
+    np.add.at(sums, codes, rows)  # wraps, and does not ask for an order
     key = f"habitus{seed:09d}"[:16].ljust(16, "0")
-    hashes = pd.util.hash_array(np.asarray(names, dtype=object), hash_key=key)
+    hashes = pd.util.hash_array(sums.astype(str).astype(object), hash_key=key)
     kept = hashes.astype(np.float64) / 2.0**64 < limit / len(frame)
     return frame[kept[codes]]
 

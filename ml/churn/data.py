@@ -22,7 +22,7 @@ _DAYS_IN_WEEK = 7.0
 
 @dataclass(frozen=True)
 class ChurnData:
-    """Everything that training and scoring need, rows ordered by (as_of, customer).
+    """Everything that training and scoring need, rows in the order of `in_order`.
 
     Attributes:
         frame: customer, as_of, features (float64), churned (1, 0 or NaN where unknown).
@@ -64,7 +64,7 @@ def feature_names(features: pd.DataFrame) -> tuple[str, ...]:
 
 
 def numeric_features(features: pd.DataFrame) -> pd.DataFrame:
-    """ml_features with float64 features, days as timestamps, ordered by (as_of, customer).
+    """ml_features with float64 features, days as timestamps, in the order of `in_order`.
 
     Raises:
         ContractMismatchError: a needed column is missing, a column is not numeric, or a key is
@@ -85,7 +85,20 @@ def numeric_features(features: pd.DataFrame) -> pd.DataFrame:
     frame = pd.DataFrame(columns).replace([np.inf, -np.inf], np.nan)
     if frame.duplicated(list(KEYS)).any():
         raise ContractMismatchError("ml_features: (customer, as_of) is not unique")
-    return frame.sort_values(["as_of", "customer"], kind="stable", ignore_index=True)
+    return in_order(frame)
+
+
+def in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows by day, features and label; customers' keys decide between equal rows alone.
+
+    Row order changes a model, and keys change when the tokens' key is rotated.
+    """
+    label = [name for name in ("churned",) if name in frame.columns]
+    hashes = pd.util.hash_pandas_object(frame.drop(columns=["customer", *label]), index=False)
+    ordered = frame.assign(_content=hashes).sort_values(
+        ["as_of", "_content", *label, "customer"], kind="stable", ignore_index=True
+    )
+    return ordered.drop(columns="_content")
 
 
 def add_bgnbd(
@@ -138,7 +151,7 @@ def assemble(
     )
     if known.duplicated(list(KEYS)).any():
         raise ContractMismatchError("ml_labels: (customer, as_of) is not unique")
-    frame = frame.merge(known, on=list(KEYS), how="left", sort=False)
+    frame = in_order(frame.merge(known, on=list(KEYS), how="left", sort=False))
     as_of = days(cutoffs["as_of"])
     ends = days(cutoffs["label_ends_on"]).dropna()
     spans = [t for t in (as_of.max(), frame["as_of"].max()) if not pd.isna(t)]

@@ -66,7 +66,8 @@ def scored(model: Model, rows: pd.DataFrame) -> pd.DataFrame:
     """Customers by falling risk with score, rank and, for the top, reasons."""
     # Twelve digits: a different machine's last bit does not change the order of ties.
     frame = rows.assign(model=model.name, score=probabilities(model, rows).round(12))
-    frame = frame.sort_values(["score", "customer"], ascending=[False, True], ignore_index=True)
+    # Rows come in an order that their keys do not decide, and a stable sort keeps it among ties.
+    frame = frame.sort_values("score", ascending=False, kind="stable", ignore_index=True)
     top = min(TOP_LIMIT, math.ceil(TOP_SHARE * len(frame)))
     texts = [*reasons(model, frame.head(top)), *[None] * (len(frame) - top)]
     return frame[["customer", "as_of", "model", "score"]].assign(

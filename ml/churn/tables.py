@@ -66,7 +66,7 @@ CHURN_SCORES = Table(
         Column("model_version", "string", "Digest of the stored model."),
         Column("horizon_days", "integer", "Days without a purchase that count as churn."),
         Column("score", "double", "Probability of no purchase within the horizon."),
-        Column("rank", "integer", "1 = highest risk; ties by customer."),
+        Column("rank", "integer", "1 = highest risk."),
         Column(
             "reasons",
             "json",

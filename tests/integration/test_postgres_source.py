@@ -9,13 +9,14 @@ import duckdb
 import pytest
 
 from expectations.contract import load_contract
-from ingestion import Paths, SourceError, TokenKey, ingest_entity
+from ingestion import IngestKeys, Paths, SourceError, ingest_entity
+from privacy.tokens import TokenKey
 
 pgserver = pytest.importorskip("pgserver", reason="the wheel pgserver is not installed")
 
 REPO = Path(__file__).resolve().parents[2]
 NORTHWIND = REPO.parent / "shared" / "data" / "northwind" / "northwind.sql"
-KEY = TokenKey(b"k" * 32)
+KEY = IngestKeys(TokenKey(b"k" * 32), b"r" * 32)
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 CONTRACT = """\
 apiVersion: v3.1.0

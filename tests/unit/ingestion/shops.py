@@ -9,11 +9,12 @@ from pathlib import Path
 import duckdb
 
 from expectations.contract import Contract, load_contract
-from ingestion import Paths, SourceResult, TokenKey, ingest_entity
+from ingestion import IngestKeys, Paths, SourceResult, ingest_entity
 from ingestion.worker import Limits
+from privacy.tokens import TokenKey
 
 NOW = datetime(2025, 6, 1, 12, 0, tzinfo=UTC)
-KEY = TokenKey(b"k" * 32)
+KEY = IngestKeys(TokenKey(b"k" * 32), b"r" * 32)
 PROPERTIES = """
       - {name: order_id, physicalName: id, primaryKey: true}
       - {name: customer_id, physicalName: who}

@@ -136,9 +136,9 @@ def test_errors_come_back_without_values(shop):
     with pytest.raises(IngestError, match=r"LookupError, hostile.py:\d+\)") as caught:
         shop.ingest()
     assert "canary" not in str(caught.value)
-    shop.properties += '      - {name: status, transformLogic: "nope(id)"}\n'
+    shop.properties += '      - {name: status, transformLogic: "upper(id, id)"}\n'
     shop.land("a.csv", rows(1))
-    with pytest.raises(IngestError, match="nope"):
+    with pytest.raises(IngestError, match="upper"):
         shop.ingest()
 
 

@@ -1,8 +1,9 @@
 """Tokens: the keyed pseudonyms that stand for identity values from the first day.
 
-What does NOT belong here: which columns are identity (entities and contracts), masking (`mask`).
+What does NOT belong here: which columns are identity (entities and contracts), masking (`masking`),
+where keys come from (`keys`), getting back to clear values (`vault`).
 
-A token is `tok_v1_` and the first 20 bytes (160 bits) of
+A token is `tok_v<key version>_` and the first 20 bytes (160 bits) of
 HMAC-SHA256(key, "habitus|" + type + "|" + normalised value), in lower-case base32 without padding.
 Tokens are still personal data: whoever holds the key can test a guess.
 """
@@ -12,13 +13,14 @@ from __future__ import annotations
 import base64
 import hmac
 import re
-import secrets
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-KEY_BYTES = 32
+from privacy.keys import KEY_BYTES, Key
+
+#: A token in any text: its version is the first group.
+TOKEN_PATTERN = r"tok_v([0-9]+)_[a-z2-7]{32}"  # noqa: S105  a form
 _WHOLE_FLOAT = re.compile(r"(-?\d+)\.0+\Z")
 _SPACES = re.compile(r"\s+")
 _CHINESE_MOBILE = re.compile(r"1[3-9]\d{9}\Z")
@@ -40,25 +42,10 @@ class TokenKey:
         if len(self.secret) < KEY_BYTES:
             raise ValueError(f"a token key needs at least {KEY_BYTES} bytes")
 
-
-def load_or_create_key(path: Path) -> TokenKey:
-    """Read the key at `path`, or make one there that only its owner can read.
-
-    Raises:
-        ValueError: If the file holds no key of at least 32 bytes in hex, or others can read it.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600, exist_ok=False)
-        path.write_text(secrets.token_hex(KEY_BYTES) + "\n", encoding="ascii")
-    except FileExistsError:
-        if path.stat().st_mode & 0o077:
-            raise ValueError(f"{path} can be read by others: chmod 600 {path}") from None
-    try:
-        secret = bytes.fromhex(path.read_text(encoding="ascii").strip())
-    except ValueError:
-        raise ValueError(f"{path} holds no key in hex; restore it from its copy") from None
-    return TokenKey(secret)
+    @classmethod
+    def of(cls, key: Key) -> TokenKey:
+        """The token key that a keyring gives."""
+        return cls(key.secret, key.version)
 
 
 def normalise(value: str, token_type: str) -> str:
