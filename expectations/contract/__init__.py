@@ -4,12 +4,15 @@ What does NOT belong here: reading data (`ingestion`), running checks (`expectat
 anything of Dagster or dbt.
 """
 
+from expectations.contract.consent import NOT_STATED, PURPOSES, has_consents, legal_bases
 from expectations.contract.entity import Entity, Field, load_entities
 from expectations.contract.errors import ContractError
 from expectations.contract.loader import load_contract, load_deployment
 from expectations.contract.model import Churn, Contract, Deployment, KnownAt, Property, Source
 
 __all__ = [
+    "NOT_STATED",
+    "PURPOSES",
     "Churn",
     "Contract",
     "ContractError",
@@ -19,6 +22,8 @@ __all__ = [
     "KnownAt",
     "Property",
     "Source",
+    "has_consents",
+    "legal_bases",
     "load_contract",
     "load_deployment",
     "load_entities",

@@ -1,4 +1,4 @@
-"""Network addresses at which no source may be: link-local ones and those of cloud metadata.
+"""Network addresses at which no source may be: link-local, cloud metadata, or no one machine's.
 
 What does NOT belong here: connecting to anything (`ingestion.postgres`).
 """
@@ -7,14 +7,25 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import unicodedata
 
 _METADATA = (
     ipaddress.ip_network("169.254.0.0/16"),
     ipaddress.ip_network("fe80::/10"),
     ipaddress.ip_network("fd00:ec2::254/128"),
+    ipaddress.ip_network("fd20:ce::254/128"),
     ipaddress.ip_network("100.100.100.200/32"),
+    ipaddress.ip_network("168.63.129.16/32"),
+    ipaddress.ip_network("192.0.0.192/32"),
 )
-_NAMES = ("metadata", "metadata.google.internal", "instance-data")
+_NAMES = (
+    "metadata",
+    "metadata.goog",
+    "metadata.google.internal",
+    "metadata.azure.internal",
+    "instance-data",
+    "instance-data.ec2.internal",
+)
 
 
 def is_forbidden(host: str) -> bool:
@@ -23,7 +34,9 @@ def is_forbidden(host: str) -> bool:
     Args:
         host: A name or an address. Names are not looked up, see `resolve`.
     """
-    text = host.strip().strip("[]").rstrip(".").lower()
+    # Full-width digits and the ideographic full stop reach a resolver as plain ones.
+    plain = unicodedata.normalize("NFKC", host).replace("\u3002", ".")
+    text = plain.strip().strip("[]").rstrip(".").lower()
     if text in _NAMES:
         return True
     address = _address(text.split("%", 1)[0])
@@ -64,6 +77,10 @@ def _inside(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
         low = int(address)
         if inner is None and low >> 32 in (0, 0x64FF9B << 64):
             inner = ipaddress.IPv4Address(low & 0xFFFFFFFF)
-        if inner is not None and _inside(inner):
+        teredo = address.teredo[1] if address.teredo else None
+        if any(found is not None and _inside(found) for found in (inner, teredo)):
             return True
+    # 0.0.0.0 and :: reach this machine; nobody's database is at a multicast address.
+    if address.is_unspecified or address.is_multicast or str(address) == "255.255.255.255":
+        return True
     return any(address in network for network in _METADATA if network.version == address.version)

@@ -20,6 +20,7 @@ from open_data_contract_standard.model import (
     Server,
 )
 
+from expectations.contract.consent import PROPERTY, check_legal_bases, read_legal_basis
 from expectations.contract.entity import load_entities
 from expectations.contract.errors import ContractError, did_you_mean, one_of
 from expectations.contract.marks import Key, MarkedYaml
@@ -42,6 +43,7 @@ _CUSTOM = (
     "habitus.startsOn",
     "habitus.skipLines",
     "habitus.settleSeconds",
+    PROPERTY,
 )
 _KNOWN_AT = "Write landing, ts, {column: received_at} or {path: 'dt=(\\d{4}-\\d{2}-\\d{2})'}"
 
@@ -164,6 +166,7 @@ def load_contract(path: Path | str) -> Contract:
         watermark=watermark,
         churn=_churn(doc, custom.get("habitus.churn")),
         starts_on=_date(doc, "habitus.startsOn", custom.get("habitus.startsOn")),
+        legal_basis=read_legal_basis(doc, custom.get(PROPERTY)),
         freshness_hours=_freshness(doc, odcs),
         description=text,
         domain=odcs.domain,
@@ -180,7 +183,7 @@ def load_deployment(folder: Path | str) -> Deployment:
 
     Raises:
         ContractError: If the folder is missing or empty, or a contract cannot be used, or two of
-            them state the churn question.
+            them state the churn question or contradict each other on a legal basis.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -215,6 +218,7 @@ def load_deployment(folder: Path | str) -> Deployment:
             f"habitus.churn is stated here and in {asking[0].path.name}",
             "Keep one of the two",
         )
+    check_legal_bases(contracts)
     starts_on = min((c.starts_on for c in contracts if c.starts_on), default=None)
     return Deployment(
         name=folder.resolve().name,

@@ -13,6 +13,8 @@ import yaml
 from expectations.contract.errors import ContractError
 
 Key = tuple[str | int, ...]
+#: Far beyond any honest contract: 1,000 columns with ten keys each take 30,000 steps of the parser.
+MAX_BYTES, MAX_VALUES, MAX_DEPTH = 4 << 20, 200_000, 40
 
 
 class MarkedYaml:
@@ -32,6 +34,7 @@ class MarkedYaml:
         """
         self.path = path
         self._lines: dict[Key, int] = {}
+        self._walked = 0
         try:
             text = path.read_text(encoding="utf-8-sig")
         except FileNotFoundError:
@@ -43,6 +46,11 @@ class MarkedYaml:
                 path, None, f"not UTF-8 (byte {error.start})", "Save the file as UTF-8"
             ) from None
         try:
+            if len(text) > MAX_BYTES:
+                raise ContractError(
+                    path, None, f"larger than {MAX_BYTES} bytes", "A contract describes one source"
+                )
+            self._check_size(text)
             # The parser in C: the folder of contracts is read several times a run.
             loader = yaml.CSafeLoader(text)
             node = loader.get_single_node()
@@ -56,6 +64,8 @@ class MarkedYaml:
                 f"not valid YAML: {problem}",
                 "Check indentation, quotes and colons on this line and the one above it",
             ) from None
+        except ContractError:
+            raise
         except ValueError as error:  # an impossible date such as 2017-13-45
             raise ContractError(
                 path,
@@ -70,8 +80,34 @@ class MarkedYaml:
         self.data: dict[str, Any] = data
         self._walk(node, ())
 
+    def _check_size(self, text: str) -> None:
+        """Refuse what is made to exhaust memory or stack; the parser's events cost neither.
+
+        A document nested 100,000 deep ends the process where the tree is built.
+        """
+        depth = 0
+        for steps, event in enumerate(yaml.parse(text, Loader=yaml.CSafeLoader)):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            mark = event.start_mark
+            self._check(steps, depth, mark.line + 1 if mark else 1)
+
+    def _check(self, values: int, depth: int, line: int) -> None:
+        for name, found, limit in (("values", values, MAX_VALUES), ("levels", depth, MAX_DEPTH)):
+            if found > limit:
+                raise ContractError(
+                    self.path,
+                    line,
+                    f"the file has more than {limit} {name}",
+                    "A contract describes one source: take out what is not of it, and write "
+                    "values out where aliases stand for aliases",
+                )
+
     def _walk(self, node: yaml.Node, key: Key) -> None:
         self._lines.setdefault(key, node.start_mark.line + 1)
+        # Again, as aliases of aliases unfold here, and a value may hold itself.
+        self._walked += 1
+        self._check(self._walked, len(key), node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
             for name, value in node.value:
                 child = (*key, str(name.value))

@@ -156,6 +156,7 @@ class Contract:
         watermark: PostgreSQL column that only grows with each change.
         churn: The deployment's churn question, if this contract states it.
         starts_on: First day of history, if stated (or stated by a sibling).
+        legal_basis: Purpose -> legal basis for every customer, if this contract states it.
         freshness_hours: slaProperties' freshness in hours, if stated.
         description: ODCS description: purpose, usage, limitations.
         domain: ODCS domain.
@@ -176,6 +177,7 @@ class Contract:
     watermark: str | None = None
     churn: Churn | None = None
     starts_on: date | None = None
+    legal_basis: Mapping[str, str] = field(default_factory=dict)
     freshness_hours: float | None = None
     description: Mapping[str, str] = field(default_factory=dict)
     domain: str | None = None

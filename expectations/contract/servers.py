@@ -5,8 +5,8 @@ What does NOT belong here: reaching them (`ingestion`), the contract's head (`lo
 
 from __future__ import annotations
 
-import codecs
 import re
+from pathlib import PurePosixPath
 from typing import Any
 
 from open_data_contract_standard.model import SchemaObject, Server
@@ -20,6 +20,8 @@ FORMATS = ("csv", "jsonl", "parquet", "text")
 _CSV_OPTIONS = ("header", "quote")
 _URL = re.compile(r"(?i)\s*([a-z][a-z0-9+.-]*:)?//|(https?|s3|ftp|file):")
 _ONLY = "only local files and PostgreSQL are read"
+_PACKAGE = re.compile(r"package:([A-Za-z_][A-Za-z0-9_]*)/(.+)\Z")
+_SYSTEM_FOLDERS = frozenset(("boot", "dev", "etc", "proc", "run", "sys"))
 _FETCH = ", and let whatever fetches the data put files into the landing folder"
 
 
@@ -53,6 +55,7 @@ def build_source(
         raise doc.error(at, "`path` is missing", "Add `path: <source>/*.csv`")
     if _URL.match(server.path):
         raise doc.error((*at, "path"), f"the path is a URL: {_ONLY}", f"Write a path{_FETCH}")
+    _check_path(doc, (*at, "path"), server.path)
     if server.format not in FORMATS:
         near = did_you_mean(server.format or "", FORMATS)
         raise doc.error(
@@ -62,8 +65,9 @@ def build_source(
         )
     encoding = server.encoding or "utf-8"
     try:
-        codecs.lookup(encoding)
-    except LookupError:
+        # Not `codecs.lookup`: it also knows zip and bz2, which are no encodings of text.
+        b"a\n".decode(encoding, "replace")
+    except (LookupError, UnicodeError, ValueError):
         raise doc.error(
             (*at, "encoding"), f"unknown encoding `{encoding}`", "Write utf-8, gb18030, utf-16 ..."
         ) from None
@@ -93,6 +97,34 @@ def build_source(
     )
 
 
+def _check_path(doc: MarkedYaml, at: Key, path: str) -> None:
+    """Refuse paths that no source lies at: out of the landing zone by `..`, hidden, the system's.
+
+    An absolute path is the team's own choice of another landing zone; the data home is refused
+    where files are looked for, as its place is not known here.
+    """
+    package = _PACKAGE.match(path)
+    inner = package.group(2) if package else path
+    parts = PurePosixPath(inner).parts
+    reason = None
+    if path.startswith("package:") and package is None:
+        reason = "`package:` must be followed by a package's name and a path in it"
+    elif not path.isprintable():
+        reason = "the path holds characters that cannot be seen"
+    elif ".." in parts:
+        reason = "the path climbs out of its folder with `..`"
+    elif any(part.startswith(".") for part in parts):
+        reason = "the path leads into a hidden folder or file"
+    elif parts[:1] == ("~",) or "$" in inner:
+        reason = "`~` and `$` mean nothing in a path here"
+    elif len(parts) > 1 and parts[0] == "/" and (package or parts[1] in _SYSTEM_FOLDERS):
+        reason = f"the path leads into the system's own folder /{parts[1]}"
+    elif parts[:1] == ("/",) and (len(parts) < 3 or "*" in parts[1]):
+        reason = "the path may mean any folder of the machine"
+    if reason is not None:
+        raise doc.error(at, reason, "Write a path below landing, as in `path: till/*.csv`")
+
+
 def _is_remote(kind: str | None) -> bool:
     return str(kind).lower() in ("api", "http", "https", "rest", "s3", "sftp", "ftp")
 
@@ -100,6 +132,12 @@ def _is_remote(kind: str | None) -> bool:
 def _postgres(doc: MarkedYaml, at: Key, server: Server, schema: SchemaObject) -> Source:
     if not server.database:
         raise doc.error(at, "`database` is missing", "Add `database: ...`")
+    if re.search(r"[=\x00-\x1f]|://", server.database):
+        raise doc.error(
+            (*at, "database"),
+            "`database` is a connection string, which could name another host",
+            "Write the database's name alone",
+        )
     for host in (server.host or "").split(","):
         if is_forbidden(host):
             raise doc.error(

@@ -33,6 +33,11 @@ _SHRINKING = " or ".join(
 _CONSTANT = " or ".join(f"count(distinct {name}) < 2" for name in CORE)
 _NO_SPREAD = " or ".join(f"count(distinct {name}) < 2" for name in SPREAD)
 
+_GRANTED = (
+    "d.purpose = 'personalisation' and d.may_use and d.valid_from <= c.as_of "
+    "and (d.valid_to is null or d.valid_to > c.as_of)"
+)
+
 SUITE = Suite(
     table="marts.ml_features",
     gate="features",
@@ -42,8 +47,11 @@ SUITE = Suite(
             "exists (select 1 from behaviour.fct_orders as o, "
             "(select max(as_of) as as_of from marts.ml_cutoffs) as c "
             "where o.is_purchase and o.customer is not null "
-            "and o.ordered_at::date > c.as_of - 365 and o.ordered_at::date <= c.as_of)",
-            "Where somebody bought in the year before the newest day, there are features.",
+            "and o.ordered_at::date > c.as_of - 365 and o.ordered_at::date <= c.as_of "
+            "and exists (select 1 from behaviour.dim_consents as d where d.customer = o.customer "
+            f"and {_GRANTED}))",
+            "Where somebody who consented bought in the year before the newest day, there are "
+            "features.",
         ),
         no_rows("finite", "Every feature is a finite number or empty.", _NOT_FINITE),
         no_rows(

@@ -186,10 +186,12 @@ def write_shop(home: Path, run: Mapping[str, Any] | None = None) -> None:
         {"device_id": f"d{c}", "customer_id": f"c{c}", "first_seen_at": start, "_known_at": start}
         for c in range(0, 50, 3)
     ])  # fmt: skip
+    # All but c49, who was never asked; every other one for marketing.
     write_records(home, "consents", [
-        {"customer_id": f"c{c}", "purpose": "marketing", "status": "granted", "valid_from": start,
+        {"customer_id": f"c{c}", "purpose": purpose, "status": "granted", "valid_from": start,
          "_known_at": start}
-        for c in range(0, 50, 2)
+        for purpose, step in (("analytics", 1), ("personalisation", 1), ("marketing", 2))
+        for c in range(0, 49, step)
     ])  # fmt: skip
     write_records(home, "subscriptions", [
         {"subscription_id": "s1", "customer_id": "c1", "plan": "gold", "status": "active",

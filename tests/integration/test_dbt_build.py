@@ -20,16 +20,19 @@ PROJECT = ROOT / "dbt_project"
 PUBLISHED = {
     "behaviour": (
         "customer_stream", "sessions", "customer_id_map", "customer_days", "customer_days_known",
-        "dim_customers", "dim_products", "fct_orders", "fct_messages", "fct_tickets",
-        "fct_feedback",
+        "dim_customers", "dim_consents", "dim_products", "fct_orders", "fct_messages",
+        "fct_tickets", "fct_feedback",
     ),
     "marts": (
         "rfm", "lifecycle", "retention", "ml_cutoffs", "ml_features", "ml_labels", "customer_360",
+        "consent_counts",
     ),
 }  # fmt: skip
 
 
-def dbt(home: Path, target: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def dbt(
+    home: Path, target: Path, *arguments: str, project: Path = PROJECT
+) -> subprocess.CompletedProcess[str]:
     """Run dbt in a process of its own: its connection would block a later read-only one here."""
     environment = os.environ | {
         "HABITUS_DEPLOYMENT_HOME": str(home),
@@ -39,7 +42,7 @@ def dbt(home: Path, target: Path, *arguments: str) -> subprocess.CompletedProces
         "DO_NOT_TRACK": "1",
     }
     command = [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", *arguments]
-    command += ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+    command += ["--project-dir", str(project), "--profiles-dir", str(project)]
     return subprocess.run(
         command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
     )
@@ -116,6 +119,8 @@ def test_deployment_without_a_record_builds(tmp_path: Path, target: Path) -> Non
     fixture.write_empty_lake(tmp_path)
     build(tmp_path, target, "build", "--exclude-resource-type", "unit_test")
     found = hashes(tmp_path)
+    # Three purposes, of nobody.
+    assert found.pop("consent_counts")[0] == 3
     assert {rows for rows, _ in found.values()} == {0}
 
 

@@ -16,11 +16,8 @@ orders as (
 ),
 
 consents as (
-    select * from {{ ref('stg_consents') }}
-),
-
-clock as (
-    select * from {{ ref('int_run_clock') }}
+    select * from {{ ref('dim_consents') }}
+    where is_today and answer <> 'not_asked'
 ),
 
 components as (
@@ -70,32 +67,14 @@ purchases as (
     group by customer
 ),
 
-consent_states as (
-    select
-        ids.customer,
-        consents.purpose,
-        consents.status,
-        row_number() over (
-            partition by ids.customer, consents.purpose
-            order by consents.valid_from desc, consents.known_at desc, consents.customer_id asc
-        ) as consent_rank
-    from consents
-    inner join ids on ids.id_type = 'customer' and consents.customer_id = ids.id_value
-    cross join clock
-    where
-        cast(consents.valid_from as date) <= clock.as_of
-        and (consents.valid_to is null or cast(consents.valid_to as date) > clock.as_of)
-),
-
 consent as (
     select
         customer,
-        max(case when purpose = 'marketing' then status end) = 'granted' as marketing_consent,
-        max(case when purpose = 'analytics' then status end) = 'granted' as analytics_consent,
-        max(case when purpose = 'personalisation' then status end) = 'granted'
-            as personalisation_consent
-    from consent_states
-    where consent_rank = 1
+        {%- for purpose in purposes() %}
+        max(case when purpose = '{{ purpose }}' then cast(may_use as integer) end) = 1
+            as {{ purpose }}_consent{{ ',' if not loop.last }}
+        {%- endfor %}
+    from consents
     group by customer
 ),
 

@@ -93,6 +93,11 @@ create table behaviour.customer_id_map as
 select type as id_type, TOKEN_ID as id_value, 'c_' || i as customer, i % 2 = 0 as is_known
 from range(200) r(i), (values ('email'), ('phone'), ('device')) t(type);
 
+create table behaviour.dim_consents as
+select 'c_' || i as customer, 'personalisation' as purpose, date '2023-01-01' as valid_from,
+    null::date as valid_to, true as may_use
+from range(200) r(i);
+
 create table marts.ml_cutoffs as
 select * from (values (date '2024-02-10', 'test'), (date '2024-02-29', 'score')) t(as_of, role);
 

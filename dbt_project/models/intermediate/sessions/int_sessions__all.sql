@@ -24,6 +24,9 @@ grouped as (
         max(cast(attributed_at as date)) as last_attributed_on,
         min(identified_customer) as first_identified,
         max(identified_customer) as last_identified,
+        min_by(
+            identified_customer, case when identified_customer is not null then position end
+        ) as first_login,
         count(identified_customer) as identified_events,
         count(*) as events,
         sum(case when activity = 'page_viewed' then 1 else 0 end) as pages,
@@ -52,8 +55,8 @@ grouped as (
 owned as (
     select
         grouped.*,
-        -- Whoever logs in owns the session; else the owner of the device.
-        coalesce(grouped.first_identified, devices.customer) as customer,
+        -- Whoever logs in first owns the session; else the owner of the device.
+        coalesce(grouped.first_login, devices.customer) as customer,
         grouped.first_identified = grouped.last_identified
         and (
             grouped.identified_events = grouped.events

@@ -1,8 +1,19 @@
 -- grain: one customer (known, or with a purchase) on the run's day
 {{ config(tags=['after_ml']) }}
-with customers as (
-    select * from {{ ref('dim_customers') }}
-    where is_known or orders > 0
+with permitted as (
+    {{ permitted('analytics') }}
+),
+
+customers as (
+    select customers.*
+    from {{ ref('dim_customers') }} as customers
+    inner join permitted on customers.customer = permitted.customer
+    where customers.is_known or customers.orders > 0
+),
+
+-- Being scored and being counted are two purposes: who refused the one keeps the rest of the row.
+personalised as (
+    {{ permitted('personalisation') }}
 ),
 
 clock as (
@@ -20,16 +31,24 @@ stages as (
 
 clusters as (
     select
-        *,
-        row_number() over (partition by customer order by as_of desc, cluster asc) as score_rank
-    from {{ source('ml', 'behaviour_clusters') }}
+        found.*,
+        row_number() over (
+            partition by found.customer
+            order by found.as_of desc, found.cluster asc
+        ) as score_rank
+    from {{ source('ml', 'behaviour_clusters') }} as found
+    inner join personalised on found.customer = personalised.customer
 ),
 
 scores as (
     select
-        *,
-        row_number() over (partition by customer order by as_of desc, model asc) as score_rank
-    from {{ source('ml', 'churn_scores') }}
+        found.*,
+        row_number() over (
+            partition by found.customer
+            order by found.as_of desc, found.model asc
+        ) as score_rank
+    from {{ source('ml', 'churn_scores') }} as found
+    inner join personalised on found.customer = personalised.customer
 ),
 
 recent_days as (

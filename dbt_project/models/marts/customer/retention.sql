@@ -1,8 +1,15 @@
--- grain: one cohort (month of the first purchase) x months since
+-- grain: one cohort (month of the first purchase) x months since, where it may be shown
 {{ config(tags=['before_ml']) }}
-with orders as (
-    select * from {{ ref('fct_orders') }}
-    where is_purchase and customer is not null
+{%- set k = env_var('HABITUS_K', '10') | int %}
+with permitted as (
+    {{ permitted('analytics') }}
+),
+
+orders as (
+    select orders.*
+    from {{ ref('fct_orders') }} as orders
+    inner join permitted on orders.customer = permitted.customer
+    where orders.is_purchase
 ),
 
 clock as (
@@ -27,12 +34,39 @@ cohorts as (
     group by customer
 ),
 
-sizes as (
+all_sizes as (
     select
         cohort,
         count(*) as customers
     from cohorts
     group by cohort
+),
+
+-- Who is in a small cohort is all purchasers less those of the cohorts that are shown: where those
+-- in small cohorts are few together, the smallest of the others goes with them.
+few as (
+    select sum(customers) as customers
+    from all_sizes
+    where customers < {{ k }}
+),
+
+next_smallest as (
+    select cohort
+    from all_sizes
+    where customers >= {{ k }}
+    order by customers, cohort
+    limit 1
+),
+
+sizes as (
+    select
+        all_sizes.cohort,
+        all_sizes.customers
+    from all_sizes
+    cross join few
+    left join next_smallest on all_sizes.cohort = next_smallest.cohort
+    where all_sizes.customers >= {{ k }}
+        and (next_smallest.cohort is null or coalesce(few.customers, {{ k }}) >= {{ k }})
 ),
 
 returned as (
@@ -70,6 +104,9 @@ final as (
     from periods
     left join returned
         on periods.cohort = returned.cohort and periods.period = returned.period
+    -- Neither those who came back nor those who did not are few.
+    where not coalesce(returned.retained, 0) between 1 and {{ k - 1 }}
+        and not periods.customers - coalesce(returned.retained, 0) between 1 and {{ k - 1 }}
 )
 
 select * from final

@@ -1,8 +1,14 @@
 -- grain: one row: the horizon over which churn is asked
 {{ config(tags=['before_ml']) }}
-with orders as (
-    select * from {{ ref('fct_orders') }}
-    where is_purchase and customer is not null
+with permitted as (
+    {{ permitted('personalisation') }}
+),
+
+orders as (
+    select orders.*
+    from {{ ref('fct_orders') }} as orders
+    inner join permitted on orders.customer = permitted.customer
+    where orders.is_purchase
 ),
 
 clock as (

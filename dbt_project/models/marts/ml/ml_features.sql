@@ -10,8 +10,16 @@ with cutoffs as (
     select distinct as_of from {{ ref('ml_cutoffs') }}
 ),
 
+permitted as (
+    {{ granted_intervals('personalisation') }}
+),
+
+-- Nobody else's days are even looked at.
 days as (
-    select * from {{ ref('customer_days_known') }}
+    select days.*
+    from {{ ref('customer_days_known') }} as days
+    inner join (select distinct customer from permitted) as people
+        on days.customer = people.customer
 ),
 
 -- Purchase days as they stood: what was cancelled or refunded by then is gone.
@@ -39,10 +47,22 @@ sequenced as (
     from purchases
 ),
 
+-- A cutoff sees only those who had consented by then: who did so later would not have been scored.
+granted as (
+    select
+        permitted.customer,
+        cutoffs.as_of
+    from permitted
+    inner join cutoffs
+        on
+            permitted.valid_from <= cutoffs.as_of
+            and (permitted.valid_to is null or permitted.valid_to > cutoffs.as_of)
+),
+
 rhythm as (
     select
-        customer,
-        as_of,
+        sequenced.customer,
+        sequenced.as_of,
         min(age_days) as recency_days,
         max(age_days) as tenure_days,
         max(age_days) - min(age_days) as t_x_days,
@@ -64,7 +84,9 @@ rhythm as (
         max(gap_days) as max_gap_days,
         max_by(gap_days, day) as last_gap_days
     from sequenced
-    group by customer, as_of
+    inner join granted
+        on sequenced.customer = granted.customer and sequenced.as_of = granted.as_of
+    group by sequenced.customer, sequenced.as_of
     having min(age_days) < {{ active }}
 ),
 

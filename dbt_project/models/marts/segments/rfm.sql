@@ -1,13 +1,21 @@
 -- grain: one customer (known, or with a purchase) on the run's day
 {{ config(tags=['before_ml']) }}
-with customers as (
-    select * from {{ ref('dim_customers') }}
-    where is_known or orders > 0
+with permitted as (
+    {{ permitted('analytics') }}
+),
+
+customers as (
+    select customers.*
+    from {{ ref('dim_customers') }} as customers
+    inner join permitted on customers.customer = permitted.customer
+    where customers.is_known or customers.orders > 0
 ),
 
 orders as (
-    select * from {{ ref('fct_orders') }}
-    where is_purchase and customer is not null
+    select orders.*
+    from {{ ref('fct_orders') }} as orders
+    inner join permitted on orders.customer = permitted.customer
+    where orders.is_purchase
 ),
 
 clock as (

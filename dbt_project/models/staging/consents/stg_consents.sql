@@ -3,24 +3,7 @@ with source as (
     {{ known_rows('consents') }}
 ),
 
-ranked as (
-    select
-        customer_id,
-        lower(trim(purpose)) as purpose,
-        lower(trim(status)) as status,
-        lower(trim(basis)) as basis,
-        valid_from,
-        valid_to,
-        lower(trim(channel)) as channel,
-        attributes,
-        _source as source,
-        _known_at as known_at,
-        min(_known_at) over (
-            partition by customer_id, purpose, valid_from
-        ) as first_known_at,
-        {{ version_rank(['customer_id', 'purpose', 'valid_from']) }} as version_rank
-    from source
-),
+{{ consent_statements('source') }},
 
 final as (
     select
@@ -35,8 +18,7 @@ final as (
         source,
         known_at,
         first_known_at
-    from ranked
-    where version_rank = 1
+    from statements
 )
 
 select * from final

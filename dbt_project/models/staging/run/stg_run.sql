@@ -9,7 +9,8 @@ final as (
         as_of,
         churn_horizon_days,
         churn_last_cutoff,
-        churn_cutoffs
+        churn_cutoffs,
+        legal_bases
     from source
 )
 
