@@ -14,7 +14,7 @@ endif
 export HABITUS_HOME ?= $(CURDIR)/.habitus
 
 .DEFAULT_GOAL := help
-.PHONY: help install real-data demo test lint ui docs bench faults lock clean
+.PHONY: help install real-data demo test lint ui docs audit bench faults lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,9 @@ ui: install  ## Dagster's web UI on loopback
 
 docs: install  ## dbt's documentation of every table, on loopback
 	@$(BIN)/habitus docs
+
+audit: install  ## ask for known vulnerabilities of every locked package; no answer is a failure
+	@$(BIN)/habitus audit-packages
 
 bench: install  ## the benchmarks; slow
 	@$(BIN)/python -m benchmarks --home $(or $(BENCH_HOME),$(HABITUS_HOME)-bench)

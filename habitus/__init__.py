@@ -12,6 +12,7 @@ from dataclasses import replace
 import duckdb
 
 from orchestration.config import settings
+from orchestration.lib.audit import note_read
 from orchestration.lib.run_parameters import as_of_day
 from orchestration.lib.warehouse import published_connection
 
@@ -19,7 +20,7 @@ __all__ = ["connect"]
 
 
 def connect(
-    deployment: str | None = None, *, as_of: str | None = None
+    deployment: str | None = None, *, as_of: str | None = None, purpose: str | None = None
 ) -> duckdb.DuckDBPyConnection:
     """Open the published tables.
 
@@ -30,10 +31,15 @@ def connect(
         deployment: a shipped deployment's name or a folder of contracts; by default what
             `HABITUS_CONTRACTS` says, else the simulated shop.
         as_of: what `habitus run --as-of` rebuilt for a day, YYYY-MM-DD, instead of the present.
+        purpose: what the tables are opened for, in a few words; goes into the audit trail.
 
     Raises:
         NothingPublishedError: no run has published yet.
         AsOfError: `as_of` is no day that has ended.
+        ValueError: the purpose holds an address or a long number.
     """
     day = as_of_day(as_of) if as_of else None
-    return published_connection(replace(settings(deployment), as_of=day))
+    habitus = settings(deployment)
+    con = published_connection(replace(habitus, as_of=day))
+    note_read(habitus, "connect", purpose=purpose)
+    return con

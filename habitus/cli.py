@@ -17,8 +17,8 @@ import typer
 from rich.console import Console
 
 from expectations.contract import ContractError, load_deployment
+from habitus import activation, audit, keys, quarantine, show
 from habitus import doctor as health
-from habitus import quarantine, show
 from orchestration.config import REPO, Settings, SettingsError, activate, settings
 from orchestration.lib.dbt_server import warm_dbt
 from orchestration.lib.publication import (
@@ -39,8 +39,13 @@ app = typer.Typer(
 )
 contracts_app = typer.Typer(help="Draft and check data contracts.", no_args_is_help=True)
 app.add_typer(contracts_app, name="contracts")
+app.add_typer(keys.app, name="keys")
 app.add_typer(quarantine.app, name="quarantine")
 app.command("replay")(quarantine.replay)
+app.command("activate")(activation.activate_segment)
+app.command("verify-audit")(audit.verify_audit)
+app.command("release")(audit.release)
+app.command("audit-packages")(audit.audit_packages)
 
 console = Console()
 errors = Console(stderr=True)
@@ -261,6 +266,11 @@ def doctor(deployment: Deployment = None) -> None:
 def ui(
     deployment: Deployment = None,
     port: Annotated[int, typer.Option(help="On loopback.")] = 3000,
+    *,
+    read_only: Annotated[
+        bool,
+        typer.Option("--read-only", help="Only to look: no runs, no schedules, no sensors."),
+    ] = False,
 ) -> None:
     """Open Dagster's web UI on loopback, with schedules and sensors."""
     habitus = _activate(deployment)
@@ -269,8 +279,9 @@ def ui(
     with open_instance(habitus) as instance:
         end_lost_runs(habitus, instance, console)
     os.chdir(REPO)
-    command = ["dg", "dev", "-w", "workspace.yaml", "--host", "127.0.0.1", "--port", str(port)]
-    os.execv(str(Path(sys.executable).with_name("dg")), command)  # noqa: S606
+    command = ["dagster-webserver", "--read-only"] if read_only else ["dg", "dev"]
+    command += ["-w", "workspace.yaml", "--host", "127.0.0.1", "--port", str(port)]
+    os.execv(str(Path(sys.executable).with_name(command[0])), command)  # noqa: S606
 
 
 @app.command(
@@ -291,11 +302,13 @@ def export(
     folder: Annotated[Path, typer.Argument(help="Where to write, a Parquet file a table.")],
     deployment: Deployment = None,
     as_of: AsOf = None,
+    purpose: audit.Purpose = None,
 ) -> None:
     """Write the published tables as plain Parquet."""
-    from orchestration.lib.warehouse import export_published  # noqa: PLC0415
+    from orchestration.lib.warehouse import PUBLISHED_LAYERS, export_published  # noqa: PLC0415
 
     habitus = replace(_activate(deployment), as_of=_at(as_of))
+    audit.say(habitus, "export", tables=PUBLISHED_LAYERS, purpose=purpose)
     try:
         for path, rows in export_published(habitus, folder):
             console.print(f"{path}  {rows:,} rows", highlight=False, soft_wrap=True)

@@ -13,9 +13,16 @@ from dataclasses import dataclass
 
 from packaging.requirements import Requirement
 
-from expectations.contract import ContractError, load_deployment
+from expectations.contract import (
+    NOT_STATED,
+    ContractError,
+    has_consents,
+    legal_bases,
+    load_deployment,
+)
 from orchestration.config import REPO, Settings
 from orchestration.lib.recovery import set_asides, what_is_wrong
+from privacy import sandbox
 
 MIN_FREE_GIB = 5
 EXTENSIONS = ("ducklake", "sqlite_scanner", "httpfs", "postgres_scanner")
@@ -115,6 +122,23 @@ def _keys(habitus: Settings) -> Finding:
     )
 
 
+def _confinement() -> Finding:
+    """Whether the process that parses files is kept from all else; a run goes on without it."""
+    found = sandbox.offer()
+    lacking = found.lacking()
+    calls = "seccomp" if found.seccomp else "no seccomp"
+    layers = f"Landlock {found.landlock or 'missing'}, {calls}"
+    return Finding(
+        "parser confined",
+        not lacking,
+        f"{layers}; reachable by a hostile file: {', '.join(lacking)}"
+        if lacking
+        else f"{layers}: no network, no other files, no other programs",
+        "use Linux 5.13 or newer on x86_64 or aarch64" if lacking else "",
+        required=False,
+    )
+
+
 def _disk(habitus: Settings) -> Finding:
     free = shutil.disk_usage(habitus.home).free / 2**30
     ok = free >= MIN_FREE_GIB
@@ -149,6 +173,28 @@ def _contracts(habitus: Settings) -> Finding:
     return Finding("contracts", True, f"{habitus.deployment}: {names}")
 
 
+def _consent(habitus: Settings) -> Finding:
+    """On what the deployment uses its customers' data."""
+    try:
+        contracts = load_deployment(habitus.contracts).contracts
+    except ContractError as error:
+        return Finding("consent", False, str(error), "see the message", required=False)
+    if has_consents(contracts):
+        return Finding("consent", True, "a source of consents decides; without one, no use")
+    bases = legal_bases(contracts)
+    stated = ", ".join(f"{purpose}: {basis}" for purpose, basis in sorted(bases.items()))
+    if NOT_STATED not in bases.values():
+        return Finding("consent", True, f"for every customer, as the contracts state: {stated}")
+    return Finding(
+        "consent",
+        False,
+        "no consent is known and no legal basis is stated: nothing is enforced, everybody is used "
+        f"for {' and '.join(sorted(bases))}, and nobody is sent anything",
+        "add a contract for the entity consents, or state habitus.legalBasis (docs/consent.md)",
+        required=False,
+    )
+
+
 def examine(habitus: Settings) -> list[Finding]:
     """Look at everything a run of this deployment needs."""
     return [
@@ -156,7 +202,9 @@ def examine(habitus: Settings) -> list[Finding]:
         *_versions(),
         _extensions(),
         _contracts(habitus),
+        _consent(habitus),
         _keys(habitus),
         _disk(habitus),
+        _confinement(),
         *_warehouse(habitus),
     ]

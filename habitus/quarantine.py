@@ -16,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from expectations.contract import Contract, ContractError, load_deployment
-from ingestion import IngestError, Replayed, load_or_create_key, replay_file
+from habitus import audit
+from ingestion import IngestError, Replayed, replay_file
 from ingestion.review import (
     Failure,
     Group,
@@ -27,6 +28,7 @@ from ingestion.review import (
 )
 from orchestration.config import Settings, SettingsError, activate, settings
 from orchestration.lib.raw_assets import ingestion_paths
+from orchestration.lib.secrets import ingest_keys
 
 app = typer.Typer(help="See what was quarantined, and why.", no_args_is_help=True)
 # Into a file or a pipe, nothing is cut to a terminal's width.
@@ -122,6 +124,7 @@ def show(
     deployment: Deployment = None,
 ) -> None:
     """Quarantined records of a source, with row, byte offset, reason and record as kept."""
+    audit.say(_chosen(deployment), "quarantine_show", tables=[f"quarantine.{source}"])
     try:
         failures = quarantine_records(_quarantine(deployment), source, file=file, limit=limit)
     except ReviewError as error:
@@ -136,6 +139,7 @@ def export(
     deployment: Deployment = None,
 ) -> None:
     """Write the quarantined records of a source to a file; formulas in CSV are escaped."""
+    audit.say(_chosen(deployment), "quarantine_export", tables=[f"quarantine.{source}"])
     try:
         written = export_quarantine(_quarantine(deployment), source, target)
     except ReviewError as error:
@@ -181,13 +185,15 @@ def replay(
 ) -> None:
     """Ingest a mended file, or its mended records alone, as if it had been right at first."""
     habitus = _chosen(deployment)
+    run_id = str(uuid.uuid4())
+    audit.say(habitus, "replay", tables=[f"raw.{source}"], run_id=run_id)
     try:
         done = replay_file(
             _contract(habitus, source),
             ingestion_paths(habitus),
-            load_or_create_key(habitus.keys / "token.v1.key"),
+            ingest_keys(habitus),
             file,
-            run_id=str(uuid.uuid4()),
+            run_id=run_id,
             now=datetime.now(UTC),
             repairs=repairs,
             con_settings={"memory_limit": habitus.memory_limit, "threads": habitus.threads},

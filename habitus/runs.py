@@ -18,6 +18,7 @@ from rich.console import Console
 from habitus.progress import Progress
 from ingestion.worker import start as start_worker
 from orchestration.config import Settings
+from orchestration.lib.audit import record_run_end
 from orchestration.lib.publication import is_held, writer
 from orchestration.lib.recovery import what_is_wrong
 from orchestration.lib.run_guard import end_dead_runs, process_tags
@@ -109,6 +110,7 @@ def end_lost_runs(habitus: Settings, instance: dg.DagsterInstance, console: Cons
         console.print(f"[yellow]run {run_id} was killed; marked as failed[/yellow]")
         run = instance.get_run_by_id(run_id)
         of_run = at_day(habitus, run.tags) if run else habitus
+        record_run_end(of_run, instance, run_id, "lost")
         write_summary(of_run, collect(instance, of_run, run_id, "failure"))
 
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,10 @@ from typing import Any
 _MANIFEST = "manifest.json"
 _SIGNATURE = "signature"
 _CURRENT = "current.json"
+_MAX_POINTER = 4096
+_VERSION = re.compile(r"[0-9a-f]{16}\Z")
+#: Far above any model of this platform; more is refused before a byte of it is read.
+MAX_BYTES, MAX_FILES = 512 << 20, 64
 
 
 class ModelMissingError(LookupError):
@@ -107,9 +113,9 @@ def load_model(folder: Path, key: bytes, version: str | None = None) -> StoredMo
     if version is None:
         version = _current_version(folder, key)
     home = folder / version
-    if Path(version).name != version or not home.is_dir():
-        raise ModelMissingError(f"no model version {version} in {folder.name}; train first")
-    contents = {p.name: p.read_bytes() for p in sorted(home.iterdir()) if p.is_file()}
+    if not _VERSION.match(version) or not home.is_dir():
+        raise ModelMissingError(f"no model version {version!r} in {folder.name}; train first")
+    contents = _contents(home)
     signature = contents.pop(_SIGNATURE, b"")
     if _MANIFEST not in contents or not hmac.compare_digest(
         signature, _sign(contents, key).encode()
@@ -122,15 +128,35 @@ def load_model(folder: Path, key: bytes, version: str | None = None) -> StoredMo
     return StoredModel(version, manifest, {n: c.decode() for n, c in contents.items()})
 
 
+def _contents(home: Path) -> dict[str, bytes]:
+    """A version's files. Nothing is followed out of its folder, and nothing endless is read."""
+    what = f"model {home.parent.name}/{home.name}"
+    found = sorted(home.iterdir())
+    stats = [path.lstat() for path in found]
+    for path, told in zip([home, *found], [home.lstat(), *stats], strict=True):
+        if path.is_symlink() or (path != home and not stat.S_ISREG(told.st_mode)):
+            raise ModelTamperedError(
+                f"{what}: {path.name} is no plain file or folder, and none of ours; train again"
+            )
+    if len(found) > MAX_FILES or sum(told.st_size for told in stats) > MAX_BYTES:
+        raise ModelTamperedError(
+            f"{what} is larger than any model that was stored here ({MAX_FILES} files, "
+            f"{MAX_BYTES >> 20} MiB); train again"
+        )
+    return {path.name: path.read_bytes() for path in found}
+
+
 def _current_version(folder: Path, key: bytes) -> str:
     pointer = folder / _CURRENT
     if not pointer.is_file():
         raise ModelMissingError(f"no model stored in {folder.name}; train first")
+    if pointer.is_symlink() or pointer.stat().st_size > _MAX_POINTER:
+        raise ModelTamperedError(f"{folder.name}/{_CURRENT} is none of ours; train again")
     try:
         named = json.loads(pointer.read_text())
         version, signature = str(named["version"]), str(named["signature"])
     except (ValueError, KeyError, TypeError) as error:
         raise ModelTamperedError(f"{folder.name}/{_CURRENT} cannot be read") from error
-    if not hmac.compare_digest(signature, _sign_pointer(version, key)):
+    if not hmac.compare_digest(signature.encode(), _sign_pointer(version, key).encode()):
         raise ModelTamperedError(f"{folder.name}/{_CURRENT} does not match its signature")
     return version

@@ -9,9 +9,11 @@ defaults that fit two cores and a laptop's memory.
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+
+from privacy.keys import ENVIRONMENT_PREFIX, PURPOSES
 
 REPO = Path(__file__).resolve().parents[1]
 CONTRACTS = REPO / "expectations" / "contracts"
@@ -45,6 +47,8 @@ class Settings:
         keep_versions_days: how long published versions stay readable after the next one; the
             published one and the one before it always do.
         as_of: rebuild, or read, what was known at the end of this day; None is the present.
+        k: smallest count of people that a published aggregate may show.
+        given_keys: (purpose, key) of the keys that the environment holds, for `privacy.keys`.
     """
 
     home: Path
@@ -55,6 +59,8 @@ class Settings:
     postgres_dsn: str | None
     keep_versions_days: float = 2
     as_of: date | None = None
+    given_keys: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    k: int = 10
 
     @property
     def deployment(self) -> str:
@@ -143,9 +149,19 @@ class Settings:
         return self.home / "reports"
 
     @property
+    def vault(self) -> Path:
+        """The vault: the clear values behind tokens, sealed."""
+        return self.deployment_home / "vault"
+
+    @property
     def keys(self) -> Path:
         """Keys, readable by their owner only."""
         return self.home / "keys"
+
+    def child_environment(self) -> dict[str, str]:
+        """The environment of a child that needs no key, which dbt does not."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(ENVIRONMENT_PREFIX)}
+        return {**kept, **self.environment()}
 
     def environment(self) -> dict[str, str]:
         """What child processes need to see the same settings."""
@@ -157,6 +173,7 @@ class Settings:
             "HABITUS_MEMORY_LIMIT": self.memory_limit,
             "HABITUS_THREADS": str(self.threads),
             "HABITUS_KEEP_VERSIONS_DAYS": str(self.keep_versions_days),
+            "HABITUS_K": str(self.k),
             "HABITUS_DEPLOYMENT_HOME": str(self.version_home),
             "DAGSTER_HOME": str(self.dagster_home),
             "DBT_TARGET_PATH": str(self.dbt_home / "target"),
@@ -176,6 +193,13 @@ def _contracts_folder(value: str) -> Path:
             "`habitus contracts init FILE...` drafts contracts from files."
         )
     return folder
+
+
+def _whole(name: str, value: str) -> int:
+    """A whole number from 1 from the environment."""
+    if not value.isdigit() or int(value) < 1:
+        raise SettingsError(f"{name} is {value!r}; write a whole number from 1")
+    return int(value)
 
 
 def _days(name: str, value: str) -> float:
@@ -200,9 +224,7 @@ def settings(deployment: str | None = None) -> Settings:
         SettingsError: a folder without contracts, or a number that is none.
     """
     env = os.environ
-    threads = env.get("HABITUS_THREADS") or str(os.cpu_count() or 2)
-    if not threads.isdigit() or int(threads) < 1:
-        raise SettingsError(f"HABITUS_THREADS is {threads!r}; write a whole number from 1")
+    threads = _whole("HABITUS_THREADS", env.get("HABITUS_THREADS") or str(os.cpu_count() or 2))
     return Settings(
         home=Path(env.get("HABITUS_HOME") or REPO / ".habitus").expanduser().resolve(),
         contracts=_contracts_folder(
@@ -210,10 +232,16 @@ def settings(deployment: str | None = None) -> Settings:
         ),
         target=env.get("HABITUS_TARGET") or "lake",
         memory_limit=env.get("HABITUS_MEMORY_LIMIT") or "4GB",
-        threads=int(threads),
+        threads=threads,
+        k=_whole("HABITUS_K", env.get("HABITUS_K") or "10"),
         postgres_dsn=env.get("HABITUS_POSTGRES_DSN") or None,
         keep_versions_days=_days(
             "HABITUS_KEEP_VERSIONS_DAYS", env.get("HABITUS_KEEP_VERSIONS_DAYS") or "2"
+        ),
+        given_keys=tuple(
+            (purpose, text)
+            for purpose in PURPOSES
+            if (text := env.get(ENVIRONMENT_PREFIX + purpose.upper()))
         ),
     )
 

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ml.evaluation.curves import Difference, Floats, difference
+from ml.evaluation.curves import FEWEST, Difference, Floats, difference
 from ml.evaluation.report_data import ReportData, SourceNote
 
 RULES = ("recency", "frequency", "bgnbd")  # the simple rules that a model must beat
 METRICS = ("auc", "pr_auc", "brier", "lift_10", "mean_predicted")
-SMALL_CELL = 10  # no published count below this
 Row = tuple[str, int, tuple[float | None, ...]]  # label, customers, medians
 BAD_STATUS = ("failed", "failure", "error", "errored", "canceled", "cancelled")
 
@@ -186,6 +185,8 @@ def _cutoffs(data: ReportData, churn: Mapping[str, Any]) -> tuple[Cutoff, ...]:
         rate = truth.get("base_rate")
         if rate is None and frame is not None:
             rate = float(frame[0].mean())
+        if _tells_few(truth.get("n"), rate, data.small_cell):
+            continue
         rules = [m for m in RULES if _value(scores[day], m) is not None]
         best = _best(scores[day], rules)
         result.append(
@@ -202,6 +203,14 @@ def _cutoffs(data: ReportData, churn: Mapping[str, Any]) -> tuple[Cutoff, ...]:
     return tuple(result)
 
 
+def _tells_few(n: Any, rate: float | None, fewest: int) -> bool:
+    """Whether a cutoff's customers and their rate give a small count away."""
+    if n is None or rate is None or pd.isna(n) or pd.isna(rate):
+        return False
+    churned = round(float(n) * float(rate))
+    return any(0 < count < fewest for count in (churned, int(n) - churned))
+
+
 def _best(models: Mapping[str, Mapping[str, Score]], rules: Sequence[str]) -> str | None:
     """The rule with the highest AUC, ties by name."""
     return max(((_value(models, m) or 0.0, m) for m in rules), default=(0.0, None))[1]
@@ -216,7 +225,7 @@ def backtest_at(data: ReportData, day: str) -> tuple[Floats, dict[str, Floats]] 
 
     Returns:
         (churned 0/1, {model: score}), all in the same order, or None without such rows or with
-        only one class.
+        few customers of a class.
     """
     if data.backtest is None or data.backtest.empty:
         return None
@@ -228,7 +237,7 @@ def backtest_at(data: ReportData, day: str) -> tuple[Floats, dict[str, Floats]] 
     scores = scores.dropna().sort_index()
     labels = frame.groupby("customer")["churned"].max().reindex(scores.index)
     churned = labels.to_numpy(dtype=float)
-    if min(churned.sum(), len(churned) - churned.sum()) < 2:
+    if min(churned.sum(), len(churned) - churned.sum()) < data.small_cell:
         return None
     return churned, {str(m): scores[m].to_numpy(dtype=float) for m in scores.columns}
 
@@ -260,7 +269,7 @@ def _segment_sets(data: ReportData) -> tuple[SegmentSet, ...]:
     sets: dict[str, SegmentSet] = {}
     for name, labels in (data.summary.get("segments") or {}).items():
         sizes: list[Row] = [(str(label), int(n), ()) for label, n in labels.items()]
-        sets[name] = suppress(name, (), sizes)
+        sets[name] = suppress(name, (), sizes, data.small_cell)
     if data.profiles is not None and not data.profiles.empty:
         plain = [
             c for c in data.profiles.columns if c not in {"set", "label", "customers", "share"}
@@ -273,7 +282,7 @@ def _segment_sets(data: ReportData) -> tuple[SegmentSet, ...]:
                 (str(r["label"]), int(r["customers"]), tuple(_float(r[f]) for f in features))
                 for r in part.to_dict("records")
             ]
-            sets[str(name)] = suppress(str(name), features, rows)
+            sets[str(name)] = suppress(str(name), features, rows, data.small_cell)
     return tuple(sets[name] for name in sorted(sets, key=_set_order))
 
 
@@ -282,21 +291,23 @@ def _set_order(name: str) -> tuple[int, str]:
     return (known.index(name) if name in known else len(known), name)
 
 
-def suppress(name: str, features: tuple[str, ...], rows: Sequence[Row]) -> SegmentSet:
-    """Hides counts of 1..9, and the next smallest cells until the rest gives nothing away.
+def suppress(
+    name: str, features: tuple[str, ...], rows: Sequence[Row], fewest: int = FEWEST
+) -> SegmentSet:
+    """Hides counts of 1 to ``fewest`` - 1, and the next smallest until the rest tells nothing.
 
     With the total shown, one hidden cell is total minus the others. So the hidden cells are at
-    least two and hold at least ``SMALL_CELL`` customers together; when the set has no further
+    least two and hold at least ``fewest`` customers together; when the set has no further
     cell to hide, the total goes instead.
     """
     rows = sorted(rows, key=lambda r: (-r[1], r[0]))
     total = sum(r[1] for r in rows)
-    hidden = {r[0]: "small" for r in rows if 0 < r[1] < SMALL_CELL}
-    spare = [r for r in reversed(rows) if r[1] >= SMALL_CELL]
+    hidden = {r[0]: "small" for r in rows if 0 < r[1] < fewest}
+    spare = [r for r in reversed(rows) if r[1] >= fewest]
     sizes = {r[0]: r[1] for r in rows}
-    while hidden and spare and (len(hidden) < 2 or sum(sizes[k] for k in hidden) < SMALL_CELL):
+    while hidden and spare and (len(hidden) < 2 or sum(sizes[k] for k in hidden) < fewest):
         hidden[spare.pop(0)[0]] = "kept"
-    exposed = bool(hidden) and (len(hidden) < 2 or sum(sizes[k] for k in hidden) < SMALL_CELL)
+    exposed = bool(hidden) and (len(hidden) < 2 or sum(sizes[k] for k in hidden) < fewest)
     segments = tuple(
         Segment(label, None, None, tuple(None for _ in features), hidden[label])
         if label in hidden

@@ -95,10 +95,11 @@ def curves(facts: Analysis, t: Translator) -> list[dict[str, Any]]:
     if newest is None or found is None:
         return []
     churned, p = found
+    fewest = facts.data.small_cell
     styles = _styles(facts, newest, list(p))
     base = float(churned.mean())
     shared = {"x_format": lambda v: percent(v, 0)}
-    specs: list[tuple[str, Callable[[Floats, Floats], Floats], str, dict[str, Any]]] = [
+    specs: list[tuple[str, Callable[[Floats, Floats, int], Floats], str, dict[str, Any]]] = [
         ("roc", roc_points, "br", {"reference": [(0, 0), (1, 1)]}),
         (
             "pr",
@@ -115,7 +116,7 @@ def curves(facts: Analysis, t: Translator) -> list[dict[str, Any]]:
     for kind, points, corner, extra in specs:
         drawn = [
             plots.Curve(
-                t.term("model", m), css, [(x, y) for x, y in points(churned, p[m]).tolist()]
+                t.term("model", m), css, [(x, y) for x, y in points(churned, p[m], fewest).tolist()]
             )
             for m, css in styles
         ]
@@ -130,7 +131,11 @@ def curves(facts: Analysis, t: Translator) -> list[dict[str, Any]]:
         result.append(_plot(kind, drawn, newest, t, {**shared, **options, **extra, "key": corner}))
     probable = [(m, css) for m, css in styles if _is_probability(p[m])]
     if probable:
-        drawn = [_calibration(m, css, churned, p[m], t) for m, css in probable if css != "cx"]
+        drawn = [
+            _calibration(m, css, calibration_bins(churned, p[m], fewest), t)
+            for m, css in probable
+            if css != "cx"
+        ]
         options = {"y_format": lambda v: percent(v, 0), "reference": [(0, 0), (1, 1)]}
         if drawn:
             result.append(
@@ -157,8 +162,7 @@ def _styles(facts: Analysis, cutoff: Cutoff, names: list[str]) -> list[tuple[str
     return chosen + [(m, "cx") for m in order if m not in taken]
 
 
-def _calibration(name: str, css: str, churned: Floats, p: Floats, t: Translator) -> plots.Curve:
-    bins = calibration_bins(churned, p)
+def _calibration(name: str, css: str, bins: Floats, t: Translator) -> plots.Curve:
     points = [(float(r[0]), float(r[1])) for r in bins]
     whiskers = [plots.Whisker(float(r[0]), float(r[2]), float(r[3])) for r in bins]
     # intervals for what ships alone: three sets would hide one another

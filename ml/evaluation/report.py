@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ml.evaluation.analysis import Analysis, Cutoff, SegmentSet, SourceCheck, analyse
 from ml.evaluation.cautions import cautions
+from ml.evaluation.consent import Use, uses
 from ml.evaluation.i18n import TEMPLATES, Translator
 from ml.evaluation.report_data import ReportData, SourceNote
 from ml.evaluation.view import importance_rows, page, verdict
@@ -64,8 +65,8 @@ def report_json(data: ReportData) -> dict[str, Any]:
 
     Returns:
         A dictionary with schema_version, run_id, deployment, status, as_of, verdict, sources,
-        dates, churn, importance, segments, truth, cautions, warnings, tables, expectations,
-        seconds, reproducibility.
+        dates, churn, importance, segments, consent, truth, cautions, warnings, tables,
+        expectations, seconds, reproducibility.
     """
     facts = analyse(data)
     summary = data.summary
@@ -124,6 +125,7 @@ def _figures(facts: Analysis) -> dict[str, Any]:
         },
         "importance": importance_rows(facts),
         "segments": {s.name: _segments(s) for s in facts.segment_sets},
+        "consent": {use.purpose: _use(use) for use in uses(data.consent, data.small_cell)},
         "truth": dict(data.truth) if data.truth is not None else None,
     }
 
@@ -160,6 +162,10 @@ def _cutoff(cutoff: Cutoff) -> dict[str, Any]:
             for model, d in sorted(cutoff.differences.items())
         },
     }
+
+
+def _use(use: Use) -> dict[str, Any]:
+    return {"basis": use.basis, "customers": use.customers, **use.counts, "hidden": use.hidden}
 
 
 def _segments(group: SegmentSet) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from typing import Any
 
 import pandas as pd
 
+from ml.evaluation.curves import FEWEST
+
 KNOWN_AT_KINDS = ("column", "path", "ts", "landing")
 
 
@@ -56,10 +58,13 @@ class ReportData:
         checks: expectations that did not pass: mappings with suite, table, expectation, column,
             status (failed or errored), blocking, detail (without values).
         not_trained: why churn was not trained; None when it was, or when nobody knows.
+        consent: columns purpose, basis, customers, permitted, refused, no_answer, one row a
+            purpose; None where it was not handed over.
         warnings: sentences from the run, shown as written.
         truth: the simulated shop only: ``{"oracle_auc": {cutoff: auc}, "identity": {"precision":,
             "recall":}, "exam": {name: figure}}``; every part is optional.
         versions: name -> version, with ``git`` for the commit.
+        small_cell: no count of customers below this is shown.
         seed: the seed of the run. digest: the digest of the training data.
         simulated: the deployment's data is simulated. True by itself when ``truth`` is given.
     """
@@ -77,9 +82,11 @@ class ReportData:
     quarantine: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     checks: Sequence[Mapping[str, Any]] = ()
     not_trained: str | None = None
+    consent: pd.DataFrame | None = None
     warnings: Sequence[str] = ()
     truth: Mapping[str, Any] | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    small_cell: int = FEWEST
     seed: int | None = None
     digest: str | None = None
     simulated: bool = False

@@ -14,7 +14,6 @@ from ml.evaluation import i18n
 from ml.evaluation.analysis import (
     METRICS,
     RULES,
-    SMALL_CELL,
     Analysis,
     Cutoff,
     Score,
@@ -22,6 +21,7 @@ from ml.evaluation.analysis import (
     iso,
 )
 from ml.evaluation.cautions import cautions, model
+from ml.evaluation.consent import REASONS, nothing_known, uses
 from ml.evaluation.figures import curves, dots, timeline
 from ml.evaluation.i18n import Term, Translator, decimal, integer, interval, percent
 
@@ -101,14 +101,35 @@ def page(facts: Analysis, t: Translator, figures: str) -> dict[str, Any]:
         "dots": dots(facts, t),
         "curves": curves(facts, t),
         "importance": importance(facts),
-        "segment_sets": [segment_table(s, t) for s in facts.segment_sets],
+        "segment_sets": [segment_table(s, t, data.small_cell) for s in facts.segment_sets],
         "truth": truth(facts, t),
+        "consent": consent(facts, t),
         "cautions": [t(c.key, **c.values) for c in cautions(facts)],
         "gate_reasons": [t.phrase(str(r)) for r in facts.gate.get("reasons") or []],
         "not_trained": [t.phrase(r) for r in why_untrained(facts)],
         "quarantine": [(s, k, v) for s in facts.sources for k, v in s.reasons.items()],
         "slowest": max((summary.get("seconds") or {"": 0}).values(), default=0) or 1,
-        "small_cell": SMALL_CELL,
+        "small_cell": data.small_cell,
+    }
+
+
+def consent(facts: Analysis, t: Translator) -> dict[str, Any]:
+    """Who was left out of what, a row a purpose; hidden counts say how they are hidden."""
+    found = uses(facts.data.consent, facts.data.small_cell)
+    shown = {"small": f"<{facts.data.small_cell}", "kept": t("segments.kept")}
+    rows = [
+        {
+            "purpose": t.html("purpose", use.purpose),
+            "basis": t.html("basis", use.basis),
+            "customers": t("segments.kept") if use.customers is None else integer(use.customers),
+            "cells": [shown.get(use.hidden.get(r, "")) or integer(use.counts[r]) for r in REASONS],
+        }
+        for use in found
+    ]
+    return {
+        "rows": rows,
+        "unknown": nothing_known(found),
+        "any_hidden": any(use.hidden for use in found),
     }
 
 
@@ -179,9 +200,9 @@ def importance(facts: Analysis) -> list[dict[str, Any]]:
 # --- segments and truth --------------------------------------------------------------------------
 
 
-def segment_table(group: SegmentSet, t: Translator) -> dict[str, Any]:
+def segment_table(group: SegmentSet, t: Translator, fewest: int) -> dict[str, Any]:
     """One segmentation as cells; hidden counts say how they are hidden."""
-    shown = {"small": f"<{SMALL_CELL}", "kept": t("segments.kept")}
+    shown = {"small": f"<{fewest}", "kept": t("segments.kept")}
     top = max((s.share or 0.0 for s in group.segments), default=0.0) or 1.0
     return {
         "name": t.html("set", group.name),

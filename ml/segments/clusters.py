@@ -15,6 +15,7 @@ import pandas as pd
 
 from ml.churn.data import days, numeric_features
 from ml.contracts import MlContext, MlResult, conform, empty
+from ml.evaluation.analysis import Row, suppress
 from ml.evaluation.plots import segments_png
 from ml.models import ModelMissingError, load_model, save_model
 from ml.segments.model import (
@@ -113,7 +114,7 @@ def run(inputs: Mapping[str, pd.DataFrame], context: MlContext) -> MlResult:
         distance=distance,
     )
     metrics = {
-        "labels": {k: int(v) for k, v in sorted(frame["label"].value_counts().items())},
+        "labels": _sizes(frame),
         "number": len(found.numbers),
         "how": found.how,
         "model_version": version,
@@ -122,6 +123,13 @@ def run(inputs: Mapping[str, pd.DataFrame], context: MlContext) -> MlResult:
     sizes = frame.groupby("label").size().reset_index(name="customers")
     plots = {"clusters": segments_png(sizes)}
     return MlResult({FOLDER: conform(frame, BEHAVIOUR_CLUSTERS)}, metrics, plots)
+
+
+def _sizes(frame: pd.DataFrame) -> dict[str, int]:
+    """Customers by label, without those that are too few to be shown."""
+    rows: list[Row] = [(str(k), int(v), ()) for k, v in frame["label"].value_counts().items()]
+    shown = sorted(suppress("", (), rows).segments, key=lambda s: s.label)
+    return {s.label: s.customers for s in shown if s.customers is not None}
 
 
 def _one_cluster(rows: pd.DataFrame, reason: str) -> MlResult:

@@ -13,6 +13,7 @@ from expectations.contract import load_deployment
 from ingestion import pending_files
 from ml.registry import OUTPUTS
 from orchestration.config import Settings, settings
+from orchestration.lib.audit import record_run_end
 from orchestration.lib.ml_assets import output_keys
 from orchestration.lib.partitions import daily_partitions
 from orchestration.lib.raw_assets import ingestion_paths
@@ -90,6 +91,8 @@ def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     Run monitoring sees the daemon's own runs only, not those of `habitus run`.
     """
     ended = end_dead_runs(context.instance)
+    for run_id in ended:
+        record_run_end(settings(), context.instance, run_id, "lost")
     return dg.SkipReason(f"marked as failed: {', '.join(ended)}" if ended else "none was lost")
 
 

@@ -34,8 +34,10 @@ def main(path: str, arguments: list[str]) -> int:
         server.connect(path)
         # os.getcwd, as pathlib takes longer to import than all of this to run.
         folder = os.getcwd()  # noqa: PTH109
+        # dbt needs no key of ours.
+        given = {k: v for k, v in os.environ.items() if not k.startswith("HABITUS_KEY_")}
         request = json.dumps(
-            {"arguments": arguments, "environment": dict(os.environ), "folder": folder}
+            {"arguments": arguments, "environment": given, "folder": folder}
         ).encode()
         socket.send_fds(server, [struct.pack("!I", len(request))], [1, 2])
         server.sendall(request)

@@ -115,7 +115,7 @@ class DbtServer:
         command += [self._socket, str(manifest_path(habitus))]
         self._process = subprocess.Popen(
             [*command, *parse_arguments(habitus)],
-            env={**os.environ, **habitus.environment(), **ANY_HOME},
+            env={**habitus.child_environment(), **ANY_HOME},
             cwd=REPO,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -5,7 +5,6 @@ What does not belong here: SQL, or any list of models (dbt's manifest has it).
 
 import importlib.metadata
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -158,7 +157,7 @@ def run_dbt(habitus: Settings, arguments: list[str]) -> int:
         _prepare(habitus, "by-hand")
         return subprocess.run(
             [*command, "--profiles-dir", str(PROJECT_DIR)],
-            env={**os.environ, **habitus.environment()},
+            env=habitus.child_environment(),
             check=False,
         ).returncode
 

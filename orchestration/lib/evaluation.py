@@ -12,12 +12,16 @@ from typing import Any
 import pandas as pd
 
 from expectations.contract import load_deployment
-from ingestion import ledger_totals, load_or_create_key, quarantine_counts, tokenise
+from ingestion import ledger_totals, quarantine_counts
 from ml.evaluation.report_data import ReportData, SourceNote
 from ml.evaluation.truth import identity_quality, oracle_comparison
 from orchestration.config import REPO, Settings
+from orchestration.lib.aggregates import Aggregates, shown_labels
 from orchestration.lib.ml_assets import SEED, latest_frame
+from orchestration.lib.secrets import keyring
 from orchestration.lib.warehouse import reader, run_clock
+from privacy.keys import TOKEN
+from privacy.tokens import TokenKey, tokenise
 from simulator.oracle import p_no_purchase
 
 # Columns of customer_360 whose medians describe a segment.
@@ -54,12 +58,13 @@ def versions() -> dict[str, str]:
     return {"git": _commit(), **{p: importlib.metadata.version(p) for p in PACKAGES}}
 
 
-def profiles(customers: pd.DataFrame, sets: Mapping[str, str]) -> pd.DataFrame:
-    """Medians of customer_360's figures by segment.
+def profiles(customers: pd.DataFrame, sets: Mapping[str, str], k: int) -> pd.DataFrame:
+    """Medians of customer_360's figures by segment, of groups of at least k customers.
 
     Args:
-        customers: `marts.customer_360`.
+        customers: `marts.customer_360`, with the labels under which segments are shown.
         sets: set of segments -> its column.
+        k: smallest group that may be shown.
 
     Returns:
         Columns set, label, customers, then a column for each figure.
@@ -67,7 +72,8 @@ def profiles(customers: pd.DataFrame, sets: Mapping[str, str]) -> pd.DataFrame:
     figures = [c for c in FIGURES if c in customers.columns]
     parts = []
     for name, column in sets.items():
-        groups = customers.dropna(subset=[column]).groupby(column)
+        sizes = customers[column].value_counts()
+        groups = customers[customers[column].isin(sizes.index[sizes >= k])].groupby(column)
         part = groups[figures].median(numeric_only=False).reset_index(names="label")
         part.insert(0, "set", name)
         part.insert(2, "customers", groups.size().to_numpy())
@@ -86,7 +92,7 @@ def _people(habitus: Settings) -> pd.DataFrame:
     truth = truth[truth["registered"] & ~(truth["is_kiosk"] | truth["is_junk"])]
     truth = truth.drop_duplicates(["id_type", "id_value", "person"])
     truth = truth.drop_duplicates(["id_type", "id_value"], keep=False)
-    key = load_or_create_key(habitus.keys / "token.v1.key")
+    key = TokenKey.of(keyring(habitus).current(TOKEN))
     parts = []
     for id_type, rows in truth.groupby("id_type", sort=True):
         tokens = tokenise(rows["id_value"].tolist(), str(id_type), key)
@@ -128,12 +134,13 @@ def against_truth(
 
 
 def report_data(
-    habitus: Settings, summary: Mapping[str, Any], sets: Mapping[str, str]
+    habitus: Settings, summary: Mapping[str, Any], sets: Mapping[str, str], shown: Aggregates
 ) -> ReportData:
-    """Everything that a run's report shows."""
+    """Everything that a run's report shows; of people only groups that may be shown."""
     with reader(habitus) as con:
         customers = con.table("lake.marts.customer_360").df()
         cutoffs = con.table("lake.marts.ml_cutoffs").df()
+        consent = con.table("lake.marts.consent_counts").df()
         history = con.execute(
             "select min(ts)::date, max(ts)::date from lake.behaviour.customer_stream"
         ).fetchone()
@@ -147,8 +154,10 @@ def report_data(
         evaluation=latest_frame(habitus, "churn_evaluation"),
         backtest=backtest,
         importance=latest_frame(habitus, "churn_importance"),
-        profiles=profiles(customers, sets),
+        profiles=profiles(shown_labels(shown, customers, sets), sets, habitus.k),
+        small_cell=habitus.k,
         cutoffs=cutoffs,
+        consent=consent,
         history_from=first,
         history_to=last,
         source_notes=source_notes(habitus),

@@ -15,6 +15,8 @@ from typing import Any
 
 import duckdb
 
+from ingestion.sql import ident, literal
+
 ALIAS = "lake"
 EXTENSIONS = ("ducklake", "sqlite_scanner")
 # How long one connection waits for the catalogue while another commits, in milliseconds.
@@ -122,7 +124,8 @@ def create_input_views(con: duckdb.DuckDBPyConnection, home: Path) -> None:
         for name, files in _parquet_folders(folder):
             left_out = held.get(name, "") if schema == "raw" else ""
             con.execute(
-                f'create or replace view memory.{schema}."{name}" as select * from read_parquet('
+                f"create or replace view memory.{schema}.{ident(name)} as "
+                "select * from read_parquet("
                 f"{_literal(files)}, union_by_name = true, hive_partitioning = false){left_out}"
             )
     con.execute(f"create or replace view memory.raw.run as {_run_sql(_read_run(home))}")
@@ -172,6 +175,8 @@ def _run_sql(run: Mapping[str, Any]) -> str:
         last_cutoff = _date(churn.get("last_cutoff"))
         horizon = _integer(churn.get("horizon_days"))
         cutoffs = _integer(churn.get("cutoffs"))
+        # A run that states nothing may use nobody without their own consent.
+        bases = _literal(json.dumps(dict(run.get("legal_bases") or {}), sort_keys=True))
     except (TypeError, ValueError) as error:
         msg = f"lake/run.json: {error}"
         raise LakeError(msg) from error
@@ -181,7 +186,8 @@ def _run_sql(run: Mapping[str, Any]) -> str:
         f"cast({as_of} as date) as as_of, "
         f"cast({horizon} as integer) as churn_horizon_days, "
         f"cast({last_cutoff} as date) as churn_last_cutoff, "
-        f"cast({cutoffs} as integer) as churn_cutoffs"
+        f"cast({cutoffs} as integer) as churn_cutoffs, "
+        f"cast({bases} as varchar) as legal_bases"
     )
 
 
@@ -195,4 +201,4 @@ def _integer(value: int | str | None) -> str:
 
 def _literal(value: object) -> str:
     """Quote a value as a SQL string."""
-    return "'" + str(value).replace("'", "''") + "'"
+    return literal(str(value))

@@ -12,12 +12,15 @@ import pandas as pd
 import pyarrow.parquet as pq
 from dagster import AssetExecutionContext, AssetsDefinition, MetadataValue, ResourceParam
 
-from ingestion import load_or_create_key
 from ml.contracts import MlContext, MlResult, Table, empty, to_arrow
 from ml.registry import OUTPUTS, Output, run_output
 from orchestration.config import Settings
+from orchestration.lib.consent import keep_permitted, purposes_of
+from orchestration.lib.dbt_steps import ensure_manifest, load_manifest
 from orchestration.lib.metadata import png_markdown
+from orchestration.lib.secrets import keyring
 from orchestration.lib.warehouse import reader, run_clock
+from privacy.keys import MODEL
 
 SEED = 20240229
 # The day on which outputs of a deployment without a single event are filed.
@@ -96,6 +99,18 @@ def _metadata(result: MlResult, frame: pd.DataFrame, table: Table) -> dict[str, 
     return metadata
 
 
+def _forget_refusals(habitus: Settings, output: Output) -> int:
+    """Take who refused since out of what was stored; gives the rows removed.
+
+    Also out of the outputs that this one comes after: those that train do not run every day, and
+    none but this one may be writing them now.
+    """
+    before = [table for o in OUTPUTS if o.name in output.after for table in o.tables]
+    tables = [table.name for table in (*output.tables, *before)]
+    purposes = purposes_of(load_manifest(ensure_manifest(habitus)), output.inputs)
+    return keep_permitted(habitus, tables, purposes) if purposes else 0
+
+
 def ml_asset(output: Output) -> AssetsDefinition:
     """One step that computes an output and stores its tables."""
     keys = {table.name: dg.AssetKey(["ml", table.name]) for table in output.tables}
@@ -128,11 +143,13 @@ def ml_asset(output: Output) -> AssetsDefinition:
                 as_of=as_of,
                 seed=SEED,
                 models_dir=habitus.models,
-                model_key=load_or_create_key(habitus.keys / "model.v1.key").secret,
+                model_key=keyring(habitus).current(MODEL).secret,
                 previous=latest_frame(habitus, output.tables[0].name),
                 run_id=context.run_id,
             ),
         )
+        if removed := _forget_refusals(habitus, output):
+            context.log.info(f"{removed} rows of who refused were removed from earlier days")
         for table in output.tables:
             frame = result.frames[table.name]
             _store(habitus, table, frame, as_of.isoformat())

@@ -12,8 +12,9 @@ import dagster as dg
 from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, ResourceParam
 
 from expectations.contract import Contract, Entity
-from ingestion import Paths, SourceResult, ingest_entity, load_or_create_key
+from ingestion import Paths, SourceResult, ingest_entity
 from orchestration.config import Settings
+from orchestration.lib.secrets import ingest_keys
 from orchestration.lib.warehouse import raw_columns, raw_row_count
 
 CONSERVATION = "conservation"
@@ -99,7 +100,7 @@ def raw_asset(
             entity,
             contracts,
             ingestion_paths(habitus),
-            load_or_create_key(habitus.keys / "token.v1.key"),
+            ingest_keys(habitus),
             run_id=context.run_id,
             now=datetime.now(UTC),
             con_settings={

@@ -15,6 +15,7 @@ from pathlib import Path
 import dagster as dg
 
 from orchestration.config import Settings
+from orchestration.lib.audit import record_run_end, record_run_start
 from orchestration.lib.publication import writer
 
 PROCESS_TAG = "habitus/process"
@@ -81,5 +82,10 @@ def the_only_run(habitus: Settings, instance: dg.DagsterInstance, run_id: str) -
         WarehouseBusyError: another run has held it for half an hour.
     """
     instance.add_run_tags(run_id, process_tags(run_id))
+    run = instance.get_run_by_id(run_id)
     with writer(habitus.run_lock):
-        yield
+        record_run_start(habitus, run_id, run.job_name if run else "")
+        try:
+            yield
+        finally:
+            record_run_end(habitus, instance, run_id)

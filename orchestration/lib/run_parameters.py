@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-from expectations.contract import load_deployment
+from expectations.contract import legal_bases, load_deployment
 from orchestration.config import Settings
 from orchestration.lib.publication import write_atomically
 
@@ -71,7 +71,8 @@ def write_run_parameters(habitus: Settings, run_id: str) -> None:
         habitus: whose lake, and as of which day; without one the data's own clock is followed.
         run_id: Dagster's run id.
     """
-    churn = load_deployment(habitus.contracts).churn
+    deployment = load_deployment(habitus.contracts)
+    churn = deployment.churn
     parameters = {
         "run_id": run_id,
         "as_of": habitus.as_of.isoformat() if habitus.as_of else None,
@@ -80,5 +81,6 @@ def write_run_parameters(habitus: Settings, run_id: str) -> None:
             "last_cutoff": churn.last_cutoff.isoformat() if churn and churn.last_cutoff else None,
             "cutoffs": churn.cutoffs if churn else None,
         },
+        "legal_bases": legal_bases(deployment.contracts),
     }
     write_atomically(habitus.lake / "run.json", json.dumps(parameters, indent=2) + "\n")

@@ -13,6 +13,7 @@ import dagster as dg
 from orchestration.config import Settings
 from orchestration.lib.publication import write_atomically
 from orchestration.lib.run_parameters import AS_OF_TAG
+from privacy.aggregates import is_small
 
 SOURCE_COUNTS = ("records_in", "accepted", "quarantined", "duplicates")
 CHURN = ("shipped", "horizon_days", "cutoffs", "gate")
@@ -79,6 +80,12 @@ def _seconds(instance: dg.DagsterInstance, run_id: str) -> dict[str, float]:
     return {str(e.step_key): round(e.step_success_data.duration_ms / 1000, 2) for e in events}
 
 
+def tells_few(cutoff: Mapping[str, Any], k: int) -> bool:
+    """Whether a cutoff's customers and their rate of churn give a small group away."""
+    churned = round(cutoff["n"] * cutoff["base_rate"])
+    return is_small(churned, k) or is_small(cutoff["n"] - churned, k)
+
+
 def collect(
     instance: dg.DagsterInstance, habitus: Settings, run_id: str, status: str
 ) -> dict[str, Any]:
@@ -101,6 +108,9 @@ def collect(
     training = (
         _value(_latest(instance, habitus, found, ("ml", "churn_evaluation")), "metrics") or {}
     )
+    shown = {name: training[name] for name in CHURN if name in training}
+    if "cutoffs" in shown:
+        shown["cutoffs"] = [c for c in shown["cutoffs"] if not tells_few(c, habitus.k)]
     return {
         "run_id": run_id,
         "deployment": habitus.deployment,
@@ -109,7 +119,7 @@ def collect(
         "tables": published or {},
         "expectations": _expectations(instance, run_id),
         "segments": segments or {},
-        "churn": {name: training[name] for name in CHURN if name in training},
+        "churn": shown,
         "seconds": _seconds(instance, run_id),
     }
 

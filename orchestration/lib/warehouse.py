@@ -4,7 +4,7 @@ What does not belong here: how the lake is attached (lake.py), publishing (publi
 any query about customers (dbt_project/).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from expectations.contract import Entity
+from ingestion.sql import ident
 from orchestration.config import Settings
 from orchestration.lib.lake import ALIAS, attach, create_input_views
 from orchestration.lib.publication import read_pointer
@@ -82,7 +83,7 @@ def row_counts(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Rows of every published table, by `schema.name`."""
     counts = {}
     for schema, name in published_tables(con):
-        row = con.execute(f'select count(*) from {ALIAS}."{schema}"."{name}"').fetchone()
+        row = con.execute(f"select count(*) from {ALIAS}.{ident(schema)}.{ident(name)}").fetchone()
         counts[f"{schema}.{name}"] = int(row[0]) if row else 0
     return counts
 
@@ -95,7 +96,7 @@ def table_hash(con: duckdb.DuckDBPyConnection, schema: str, name: str) -> str:
     row = con.execute(
         "select count(*), coalesce(sum(md5_number_lower(cast(t as varchar))), 0), "
         "coalesce(sum(md5_number_upper(cast(t as varchar))), 0) "
-        f'from {ALIAS}."{schema}"."{name}" as t'
+        f"from {ALIAS}.{ident(schema)}.{ident(name)} as t"
     ).fetchone()
     assert row is not None
     return f"{row[0]}-{int(row[1]):x}-{int(row[2]):x}"
@@ -104,8 +105,8 @@ def table_hash(con: duckdb.DuckDBPyConnection, schema: str, name: str) -> str:
 def table_facts(con: duckdb.DuckDBPyConnection, schema: str, name: str) -> TableFacts:
     """Facts about one table as it stands now."""
     # `duckdb_columns()` asks the catalogue for every table: .25 s where this takes .01 s.
-    columns = con.execute(f'describe {ALIAS}."{schema}"."{name}"').fetchall()
-    row = con.execute(f'select count(*) from {ALIAS}."{schema}"."{name}"').fetchone()
+    columns = con.execute(f"describe {ALIAS}.{ident(schema)}.{ident(name)}").fetchall()
+    row = con.execute(f"select count(*) from {ALIAS}.{ident(schema)}.{ident(name)}").fetchone()
     return TableFacts(int(row[0]) if row else 0, [(str(c[0]), str(c[1])) for c in columns])
 
 
@@ -143,25 +144,6 @@ def run_clock(habitus: Settings) -> date | None:
     with reader(habitus) as con:
         row = con.execute(f"select as_of from {ALIAS}.intermediate.int_run_clock").fetchone()
     return row[0] if row else None
-
-
-def segment_sizes(
-    con: duckdb.DuckDBPyConnection, sets: Mapping[str, str]
-) -> dict[str, dict[str, int]]:
-    """Customers by label, for each set of segments, in order of label.
-
-    Args:
-        con: a connection with the lake.
-        sets: name of the set -> its column in `marts.customer_360`.
-    """
-    sizes = {}
-    for name, column in sets.items():
-        rows = con.execute(
-            f'select "{column}", count(*) from {ALIAS}.marts.customer_360 '
-            f'where "{column}" is not null group by 1 order by 1'
-        ).fetchall()
-        sizes[name] = {str(label): int(customers) for label, customers in rows}
-    return sizes
 
 
 def published_hashes(habitus: Settings) -> dict[str, str]:

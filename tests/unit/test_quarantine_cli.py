@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from habitus.cli import app
 from ingestion.quarantine import QUARANTINE_SCHEMA
-from ingestion.review import FORMULA, escape_formula, quarantine_groups
+from ingestion.review import quarantine_groups
+from privacy.export import FORMULA, escape_formula
 
 sys.path.insert(0, str(Path(__file__).parent / "ingestion"))
 

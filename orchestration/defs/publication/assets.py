@@ -12,6 +12,8 @@ from dagster import AssetExecutionContext, MaterializeResult, MetadataValue, Res
 
 from orchestration.config import Settings, settings
 from orchestration.defs.transform.assets import after_ml, behaviour, marts
+from orchestration.lib.aggregates import aggregate, read_people, write_aggregates
+from orchestration.lib.audit import record
 from orchestration.lib.completeness import require_no_halves, require_planned
 from orchestration.lib.dbt_steps import ensure_manifest, load_manifest, segment_sets
 from orchestration.lib.maintenance import maintain
@@ -23,6 +25,7 @@ from orchestration.lib.publication import (
     write_atomically,
     writer,
 )
+from orchestration.lib.secrets import tidy_vault
 from orchestration.lib.summary import collect, write_summary
 from orchestration.lib.warehouse import (
     PUBLISHED_LAYERS,
@@ -30,8 +33,9 @@ from orchestration.lib.warehouse import (
     reader,
     row_counts,
     run_clock,
-    segment_sizes,
 )
+from privacy.keys import KeyringError
+from privacy.sealing import SealError
 
 _sets = segment_sets(load_manifest(ensure_manifest(settings())))
 _steps = {step.op.name for step in (behaviour, marts, after_ml)}
@@ -60,7 +64,8 @@ def snapshot(context: AssetExecutionContext, habitus: ResourceParam[Settings]) -
         with reader(habitus) as con:
             number = latest_snapshot(con)
             tables = row_counts(con)
-            segments = segment_sizes(con, _sets)
+            segments = aggregate(read_people(con, _sets), habitus.k).segments
+        record(habitus, "publish", tables=sorted(tables), run_id=context.run_id, snapshot=number)
         published = swap_pointer(
             habitus.published,
             snapshot=number,
@@ -75,7 +80,7 @@ def snapshot(context: AssetExecutionContext, habitus: ResourceParam[Settings]) -
             "as_of": published.as_of,
             "dagster/row_count": sum(tables.values()),
             "tables": MetadataValue.json(tables),
-            "segments": MetadataValue.json(segments),
+            "segments": MetadataValue.json(dict(segments)),
         }
     )
 
@@ -96,7 +101,8 @@ def _maintain(context: AssetExecutionContext, habitus: Settings) -> None:
     """Clean up after a publication, which stands whether this succeeds or not."""
     try:
         done = maintain(habitus)
-    except (duckdb.Error, OSError) as error:
+        tidy_vault(habitus)
+    except (duckdb.Error, OSError, SealError, KeyringError) as error:
         context.log.warning(f"published, but old versions were not cleaned up: {error}")
     else:
         context.log.info(
@@ -121,8 +127,11 @@ def report(context: AssetExecutionContext, habitus: ResourceParam[Settings]) -> 
 
     summary = collect(context.instance, habitus, context.run_id, "success")
     write_summary(habitus, summary)
-    data = report_data(habitus, summary, _sets)
+    with reader(habitus) as con:
+        shown = aggregate(read_people(con, _sets), habitus.k)
+    data = report_data(habitus, summary, _sets, shown)
     folder = habitus.reports / context.run_id
+    write_aggregates(folder / "aggregates", shown)
     for lang, name in LANGUAGES.items():
         write_atomically(folder / name, build_report(data, lang))
     write_atomically(

@@ -29,7 +29,18 @@ from ml.evaluation.plots import churn_png, segments_png
 from ml.evaluation.report_data import ReportData
 
 # ids that are put together from a prefix and a value of the data
-BUILT = ("model", "segment", "set", "status", "failure", "feature", "truth", "exam")
+BUILT = (
+    "model",
+    "basis",
+    "purpose",
+    "segment",
+    "set",
+    "status",
+    "failure",
+    "feature",
+    "truth",
+    "exam",
+)
 CALLED = re.compile(r"\bt(?:ranslate)?\(\s*\"([a-z_.0-9]+)\"")
 CAUTION = re.compile(r"\"(not\.[a-z_]+)\"")
 

@@ -1,0 +1,244 @@
+"""No personal value leaves the landing zone and the vault, whatever fails; and the search sees.
+
+What does not belong here: planting values (canaries.py), decoding files (search.py).
+"""
+
+import base64
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import canaries
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from search import Search
+
+REPO = Path(__file__).resolve().parents[2]
+SECONDS = 600
+
+
+@dataclass
+class Line:
+    """A home in which the whole line has run, and all that its commands have said.
+
+    Attributes:
+        root: holds the home, the contracts, exports and temporary files.
+        values: what was planted, by label.
+        statuses: of the runs, by the step that failed.
+        said: output of the commands, by command.
+    """
+
+    root: Path
+    values: dict[str, str]
+    statuses: dict[str, str] = field(default_factory=dict)
+    said: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def home(self) -> Path:
+        """The deployment's home."""
+        return self.root / "home" / "tiny"
+
+    def call(self, *command: str) -> str:
+        """Run a program with this home, and with temporary files below the root."""
+        environment = dict(os.environ) | {
+            "HABITUS_HOME": str(self.root / "home"),
+            "HABITUS_CONTRACTS": str(self.root / "tiny"),
+            "TMPDIR": str(self.root / "tmp"),
+        }
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=REPO,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        self.said[" ".join(command)] = done.stdout + done.stderr
+        return done.stdout
+
+    def habitus(self, *arguments: str) -> str:
+        """A command of habitus."""
+        return self.call("-m", "habitus.cli", *arguments)
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    root = tmp_path_factory.mktemp("canaries")
+    (root / "tmp").mkdir()
+    canaries.write_contracts(root / "tiny")
+    made = Line(root, canaries.land(root / "home" / "tiny" / "landing").values)
+    told = made.call(str(REPO / "tests" / "privacy" / "canaries.py"), str(root / "tiny"))
+    found = [text for text in told.splitlines() if text.startswith("STATUSES ")]
+    assert found, made.said
+    made.statuses = json.loads(found[0].removeprefix("STATUSES "))
+    made.habitus("replay", "crm", str(made.home / "mended" / "i.csv"))
+    made.habitus("quarantine", "list")
+    for source in canaries.CONTRACTS:
+        made.habitus("quarantine", "show", source, "--limit", "100")
+        for form in ("csv", "parquet", "jsonl"):
+            target = root / "exports" / f"{source}.{form}"
+            made.habitus("quarantine", "export", source, str(target))
+    made.habitus("export", str(root / "exports" / "tables"))
+    made.habitus("status")
+    made.habitus("contracts", "check")
+    yield made
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def test_the_line_ran_and_failed_where_it_should(line: Line) -> None:
+    assert line.statuses == dict.fromkeys((*canaries.FAULTS, "dbt"), "failure") | {
+        "good": "success"
+    }, line.said
+    failures = {
+        row["failure_type"]
+        for path in (line.root / "exports").glob("*.parquet")
+        for row in pq.read_table(path).to_pylist()
+    }
+    assert failures >= {"type", "required", "range", "enum", "conflict", "unique", "extra_field"}
+    assert len(list((line.root / "exports" / "tables").rglob("*.parquet"))) > 10
+
+
+def test_nothing_leaks(line: Line) -> None:
+    search = Search(line.values)
+    search.folder(
+        line.root,
+        without=[
+            line.home / "landing",
+            line.home / "vault",
+            line.home / "mended",
+            line.root / "tiny",
+        ],
+    )
+    for command, text in line.said.items():
+        search.text(text, f"said by {command[-60:]}")
+    for kind in ("Parquet column", "Parquet footer", "SQLite table"):
+        assert search.seen.get(kind), f"no {kind} was looked into"
+    assert not sorted((leak.label, leak.how, leak.where) for leak in search.leaks)
+
+
+# ---- positive control: the same search finds what was put there on purpose
+
+VALUE = "Quillonia Zwerthfeder 欧阳 +49 151 7310137"
+
+
+def _parquet(path: Path, data: bytes) -> None:
+    rows = ["x"] * 5000 + [data.decode()]
+    pq.write_table(pa.table({"a": rows}), path, compression="zstd", write_statistics=False)
+
+
+def _statistics(path: Path, data: bytes) -> None:
+    pq.write_table(pa.table({"a": [data.decode()]}), path, compression="gzip")
+
+
+def _nested(path: Path, data: bytes) -> None:
+    pq.write_table(pa.table({"a": [[{"b": data.decode()}]]}), path, compression="zstd")
+
+
+def _sqlite(path: Path, data: bytes, *, blob: bool = False) -> None:
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("create table t (a)")
+        db.execute("insert into t values (?)", [gzip.compress(data) if blob else data.decode()])
+
+
+def _wal(path: Path, data: bytes) -> None:
+    """Left in the log, as by a process that was killed."""
+    beside = path.with_name("beside.sqlite")
+    db = sqlite3.connect(beside, isolation_level=None)
+    db.execute("pragma journal_mode = wal")
+    db.execute("create table t (a)")
+    db.execute("insert into t values (?)", [data.decode()])
+    for ending in ("", "-wal"):
+        shutil.copy(f"{beside}{ending}", f"{path}{ending}")
+    db.close()
+    beside.unlink()
+
+
+def _duckdb(path: Path, data: bytes) -> None:
+    with closing(duckdb.connect(path)) as con:
+        con.execute("create table t as select repeat('y', 100) as a from range(10000)")
+        con.execute("insert into t values (?)", [data.decode()])
+
+
+def _zip(path: Path, data: bytes) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a", gzip.compress(data))
+
+
+def _written(change: Callable[[bytes], bytes]) -> Callable[[Path, bytes], None]:
+    return lambda path, data: path.write_bytes(b"before " + change(data) + b" after") and None
+
+
+CONTROLS: dict[str, Callable[[Path, bytes], None]] = {
+    "plain": _written(lambda data: data),
+    "upper case": _written(lambda data: data.decode().upper().encode()),
+    "hex": _written(lambda data: data.hex().encode()),
+    "UTF-16": _written(lambda data: data.decode().encode("utf-16-be")),
+    "GBK": _written(lambda data: data.decode().encode("gbk")),
+    "URL": _written(lambda data: quote(data.decode()).encode()),
+    "JSON": _written(lambda data: json.dumps(data.decode()).encode()),
+    "base64 in JSON 0": _written(lambda data: b'{"a": "' + base64.b64encode(data) + b'"}'),
+    "base64 in JSON 1": _written(lambda data: base64.b64encode(b"1" + data)),
+    "base64 in JSON 2": _written(lambda data: base64.urlsafe_b64encode(b"12" + data)),
+    "MD5": _written(lambda data: hashlib.md5(data).hexdigest().encode()),
+    "SHA-1": _written(lambda data: hashlib.sha1(data).digest()),
+    "SHA-256 in base64": _written(lambda data: base64.b64encode(hashlib.sha256(data).digest())),
+    "SHA-256 of what it normalises to": _written(
+        lambda data: hashlib.sha256(data.lower().replace(b" ", b"")).hexdigest().encode()
+    ),
+    "log in gzip": lambda path, data: path.write_bytes(gzip.compress(b"x" * 9999 + data)) and None,
+    "zip of gzip": _zip,
+    "Parquet column": _parquet,
+    "Parquet statistics": _statistics,
+    "Parquet nested": _nested,
+    "SQLite": _sqlite,
+    "SQLite blob": lambda path, data: _sqlite(path, data, blob=True),
+    "SQLite log": _wal,
+    "DuckDB": _duckdb,
+    "zstd": lambda path, data: (
+        path.write_bytes(pa.compress(b"x" * 9999 + data, codec="zstd", asbytes=True)) and None
+    ),
+}
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_the_search_finds_what_is_planted(tmp_path: Path, control: str) -> None:
+    path = tmp_path / "deep" / "file.bin"
+    path.parent.mkdir()
+    CONTROLS[control](path, VALUE.encode())
+    assert {leak.label for leak in Search({"planted": VALUE}).folder(tmp_path)} == {"planted"}
+    assert not Search({"other": "Quillonia Zwertkfeder 欧阳 +49 151 7310138"}).folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "written", ["49 (151) 731-01 37 99", "+491517310137 99", "49.151.7310137.99"]
+)
+def test_the_search_finds_numbers_however_separated(tmp_path: Path, written: str) -> None:
+    (tmp_path / "a").write_text(f"x {written} y")
+    assert Search({"planted": "+49 151 7310137 99"}).folder(tmp_path)
+
+
+def test_the_search_finds_names_of_files(tmp_path: Path) -> None:
+    (tmp_path / "of_quill@canaria.example.csv").touch()
+    assert Search({"planted": "quill@canaria.example"}).folder(tmp_path)
+
+
+def test_what_is_left_out_is_not_looked_at(tmp_path: Path) -> None:
+    for folder in ("vault", "lake"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a").write_text(VALUE)
+    found = Search({"planted": VALUE}).folder(tmp_path, without=[tmp_path / "vault"])
+    assert {leak.where for leak in found} == {"lake/a"}
