@@ -14,6 +14,7 @@ from orchestration.config import Settings, settings
 from orchestration.defs.transform.assets import after_ml, behaviour, marts
 from orchestration.lib.completeness import require_no_halves, require_planned
 from orchestration.lib.dbt_steps import ensure_manifest, load_manifest, segment_sets
+from orchestration.lib.increments import note_published
 from orchestration.lib.maintenance import maintain
 from orchestration.lib.publication import (
     LANGUAGES,
@@ -96,6 +97,7 @@ def _maintain(context: AssetExecutionContext, habitus: Settings) -> None:
     """Clean up after a publication, which stands whether this succeeds or not."""
     try:
         done = maintain(habitus)
+        note_published(habitus)
     except (duckdb.Error, OSError) as error:
         context.log.warning(f"published, but old versions were not cleaned up: {error}")
     else:
