@@ -47,6 +47,7 @@ from orchestration.lib.dbt_server import (
     manifest_path,
     warm_dbt,
 )
+from orchestration.lib.increments import ENTITY, Plan, note_building, note_built, plan
 from orchestration.lib.publication import writer
 from orchestration.lib.raw_assets import ingestion_paths
 from orchestration.lib.recovery import set_aside_if_broken
@@ -147,6 +148,19 @@ def _prepare(habitus: Settings, run_id: str) -> None:
     write_run_parameters(habitus, run_id)
     for contract in load_deployment(habitus.contracts).contracts:
         refresh_held(contract, ingestion_paths(habitus))
+
+
+def _plan_increment(context: AssetExecutionContext, habitus: Settings) -> Plan:
+    """Tell dbt from where to bring the tables of events forward, if that is possible."""
+    chosen = plan(habitus)
+    if chosen.since is None:
+        context.log.info(f"tables of events are built anew: {chosen.why}")
+    else:
+        context.log.info(
+            f"tables of events are brought forward from snapshot {chosen.since}: {chosen.why}"
+        )
+    write_run_parameters(habitus, context.run_id, chosen.since, chosen.files)
+    return chosen
 
 
 def run_dbt(habitus: Settings, arguments: list[str]) -> int:
@@ -262,6 +276,7 @@ def _recover(context: AssetExecutionContext, habitus: Settings) -> None:
 
 def dbt_step(name: str, select: str, manifest: Path, project: DbtProject) -> AssetsDefinition:
     """One dbt invocation: `dbt build` of a selection, under the writer's lock."""
+    events = dg.AssetKey(["staging", f"stg_{ENTITY}"])
 
     @dbt_assets(
         manifest=manifest,
@@ -272,9 +287,15 @@ def dbt_step(name: str, select: str, manifest: Path, project: DbtProject) -> Ass
         dagster_dbt_translator=LayerTranslator(),
     )
     def build(context: AssetExecutionContext, habitus: ResourceParam[Settings]) -> Iterator[Any]:
+        builds_events = events in context.selected_asset_keys
         with writer(habitus.writer_lock):
             _prepare(habitus, context.run_id)
             _recover(context, habitus)
+            if builds_events:
+                note_building(habitus)
+            # Of a part of the tables nobody could say later what they were built from.
+            whole = builds_events and context.selected_asset_keys == context.assets_def.keys
+            chosen = _plan_increment(context, habitus) if whole else None
             invocation = warm_client(habitus).cli(
                 [
                     *("build", "--exclude-resource-type", "unit_test"),
@@ -284,6 +305,8 @@ def dbt_step(name: str, select: str, manifest: Path, project: DbtProject) -> Ass
                 context=context,
             )
             yield from _with_facts(invocation.stream(), context, habitus, invocation.target_path)
+            if chosen is not None:
+                note_built(habitus, chosen)
         # Kept where dbt failed, to be looked at; each is as large as the manifest.
         shutil.rmtree(invocation.target_path)
 

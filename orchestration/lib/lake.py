@@ -7,7 +7,7 @@ any model's SQL.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
@@ -128,7 +128,23 @@ def create_input_views(con: duckdb.DuckDBPyConnection, home: Path) -> None:
                 "select * from read_parquet("
                 f"{_literal(files)}, union_by_name = true, hive_partitioning = false){left_out}"
             )
-    con.execute(f"create or replace view memory.raw.run as {_run_sql(_read_run(home))}")
+    run = _read_run(home)
+    con.execute(f"create or replace view memory.raw.run as {_run_sql(run)}")
+    con.execute(
+        "create or replace view memory.raw.events_fresh as "
+        + _fresh_sql(raw, (run.get("increment") or {}).get("events") or [], held)
+    )
+
+
+def _fresh_sql(raw: Path, names: Sequence[str], held: Mapping[str, str]) -> str:
+    """The events of the named files; of none, the columns alone."""
+    if not names:
+        return "select * from memory.raw.events where false"
+    files = ", ".join(_literal(raw / "events" / name) for name in names)
+    return (
+        f"select * from read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
+        + held.get("events", "")
+    )
 
 
 def _held(con: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, str]:
@@ -170,6 +186,7 @@ def _read_run(home: Path) -> Mapping[str, Any]:
 def _run_sql(run: Mapping[str, Any]) -> str:
     """Write the one-row query of the run's parameters from typed literals."""
     churn = run.get("churn") or {}
+    since = (run.get("increment") or {}).get("since")
     try:
         as_of = _date(run.get("as_of"))
         last_cutoff = _date(churn.get("last_cutoff"))
@@ -177,6 +194,7 @@ def _run_sql(run: Mapping[str, Any]) -> str:
         cutoffs = _integer(churn.get("cutoffs"))
         # A run that states nothing may use nobody without their own consent.
         bases = _literal(json.dumps(dict(run.get("legal_bases") or {}), sort_keys=True))
+        increment_since = _integer(since)
     except (TypeError, ValueError) as error:
         msg = f"lake/run.json: {error}"
         raise LakeError(msg) from error
@@ -187,7 +205,8 @@ def _run_sql(run: Mapping[str, Any]) -> str:
         f"cast({horizon} as integer) as churn_horizon_days, "
         f"cast({last_cutoff} as date) as churn_last_cutoff, "
         f"cast({cutoffs} as integer) as churn_cutoffs, "
-        f"cast({bases} as varchar) as legal_bases"
+        f"cast({bases} as varchar) as legal_bases, "
+        f"cast({increment_since} as bigint) as increment_since"
     )
 
 

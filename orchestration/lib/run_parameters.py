@@ -8,7 +8,7 @@ What does not belong here: settings (config.py), or any use of the parameters (d
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -64,18 +64,23 @@ def at_day(habitus: Settings, tags: Mapping[str, str]) -> Settings:
     return then
 
 
-def write_run_parameters(habitus: Settings, run_id: str) -> None:
+def write_run_parameters(
+    habitus: Settings, run_id: str, since: int | None = None, fresh: Sequence[str] = ()
+) -> None:
     """Write `lake/run.json`.
 
     Args:
         habitus: whose lake, and as of which day; without one the data's own clock is followed.
         run_id: Dagster's run id.
+        since: snapshot from which tables are brought forward; None builds them anew.
+        fresh: raw files of events that were loaded since.
     """
     deployment = load_deployment(habitus.contracts)
     churn = deployment.churn
     parameters = {
         "run_id": run_id,
         "as_of": habitus.as_of.isoformat() if habitus.as_of else None,
+        "increment": {"since": since, "events": list(fresh)},
         "churn": {
             "horizon_days": churn.horizon_days if churn else None,
             "last_cutoff": churn.last_cutoff.isoformat() if churn and churn.last_cutoff else None,

@@ -29,6 +29,43 @@
 
 
 {#
+    A table that is brought forward. With `increment_since()` the model's query gives, beside its
+    own columns, `_change`: `new` rows are added; rows whose key comes as `changed` or `gone` are
+    removed, and those that come as `changed` added again. Without it, the model is a table.
+#}
+{% materialization increment, adapter='duckdb', supported_languages=['sql'] %}
+    {%- if increment_since() is none -%}
+        {{ return(materialization_table_duckdb()) }}
+    {%- endif -%}
+    {%- set target = this.incorporate(type='table') -%}
+    {%- set key = config.require('unique_key') -%}
+    {%- set key = [key] if key is string else key -%}
+    {%- set names = adapter.get_columns_in_relation(target) | map(attribute='quoted') | join(', ') -%}
+
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {% call statement('changes') -%}
+        create or replace temp table changes as {{ compiled_code }}
+    {%- endcall %}
+    {%- set removed = run_query("select count(*) from changes where _change <> 'new'").rows[0][0] -%}
+    {%- if removed > 0 %}
+        {% call statement('remove') -%}
+            delete from {{ target }} where
+            {%- if key | length == 1 %} {{ key[0] }} {% else %} ({{ key | join(', ') }}) {% endif -%}
+            in (select {{ key | join(', ') }} from changes where _change <> 'new')
+        {%- endcall %}
+    {%- endif %}
+    {% call statement('main') -%}
+        insert into {{ target }} ({{ names }}) select {{ names }} from changes where _change <> 'gone'
+    {%- endcall %}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ return({'relations': [target]}) }}
+{% endmaterialization %}
+
+
+{#
     A view whose text did not change is left alone: its digest stands in its comment. Thirty views
     would otherwise be thirty commits a run for nothing.
 #}

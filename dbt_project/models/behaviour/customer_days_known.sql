@@ -1,4 +1,12 @@
 -- grain: one customer x day x day on which it became known
+{{ config(materialized='increment', unique_key=['customer', 'day']) }}
+{%- set since = increment_since() %}
+{%- set stream = ref('customer_stream') %}
+{%- set touched = ref('int_events__touched') %}
+{%- set sessions = ref('int_sessions__all') %}
+{%- set all_sessions_known = ref('int_sessions__known') %}
+{%- set records = ref('int_customer_days__records') %}
+{%- set clock = ref('int_run_clock') %}
 {%- set measures = day_measures() %}
 {%- set activities = {
     'page_views': ['page_viewed'],
@@ -12,24 +20,104 @@
     'messages_clicked': ['email_link_clicked', 'message_clicked'],
     'unsubscribes': ['unsubscribed'],
 } %}
-{%- set ledger_measures = [
+{%- set record_measures = [
     'orders', 'units', 'revenue', 'discount', 'coupons', 'price_paid', 'price_base', 'refunds',
-    'refunded_amount', 'deliveries', 'late_deliveries', 'delay_days',
+    'refunded_amount', 'deliveries', 'late_deliveries', 'delay_days', 'tickets', 'bad_tickets',
+    'satisfaction_sum', 'satisfaction_count', 'feedback', 'feedback_share_sum',
+    'feedback_share_count', 'nps_sum', 'nps_count',
 ] %}
-{%- set ticket_measures = ['tickets', 'bad_tickets', 'satisfaction_sum', 'satisfaction_count'] %}
-{%- set feedback_measures = {
-    'feedback': '1',
-    'feedback_share_sum': 'coalesce(share, 0)',
-    'feedback_share_count': 'case when share is null then 0 else 1 end',
-    'nps_sum': 'coalesce(nps, 0)',
-    'nps_count': 'case when nps is null then 0 else 1 end',
-} %}
-{%- set record_measures = ledger_measures + ticket_measures + feedback_measures.keys() | list %}
 {#
     Three grouped parts, joined: the stream and the sessions have millions of days, and to sum their
     union with the records' thirty measures took 42 s at ten million events, against 16 s so.
+    An increment does the same for the days of customers that something changed on.
 #}
-with stream as (
+with
+{%- if since is not none %}
+stream_events as (
+    select
+        activity_id,
+        ts,
+        attributed_at,
+        customer,
+        customer as identified_customer,
+        anonymous_customer_id
+    from {{ stream }}
+    where activity_id like 'event:%'
+),
+
+changed_sessions as materialized (
+    {%- for kind in ['insertions', 'deletions'] %}
+    select
+        visitor,
+        customer,
+        started_at,
+        ended_at,
+        is_uniform
+    from {{ rows_since(kind, sessions, since) }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+clocks as (
+    select
+        now.as_of,
+        before.as_of as was_as_of
+    from {{ clock }} as now
+    cross join {{ standing('intermediate', 'int_run_clock', since) }} as before
+),
+
+days as materialized (
+    select
+        customer,
+        cast(ts as date) as day
+    from {{ touched }}
+    where is_there
+    union
+    select
+        was_customer as customer,
+        cast(was_ts as date) as day
+    from {{ touched }}
+    where was_there
+    union
+    select
+        customer,
+        cast(started_at as date) as day
+    from changed_sessions
+    union
+    select
+        events.customer,
+        cast(events.ts as date) as day
+    from stream_events as events
+    inner join changed_sessions as mixed
+        on
+            not mixed.is_uniform
+            and coalesce(events.anonymous_customer_id, events.customer) = mixed.visitor
+            and events.ts between mixed.started_at and mixed.ended_at
+    union
+    select
+        customer,
+        day
+    from (
+        {{ differing(
+            records, standing('intermediate', 'int_customer_days__records', since),
+            ['customer', 'day', 'known_on'] + record_measures
+        ) }}
+    ) as differing
+    union
+    -- What was dated after the last run's day.
+    select
+        records.customer,
+        records.day
+    from {{ records }} as records
+    inner join clocks
+        on greatest(records.day, records.known_on) > least(clocks.was_as_of, clocks.as_of)
+),
+
+sessions_known as (
+    {{ sessions_known(sessions, 'stream_events') }}
+),
+{% endif %}
+stream as (
     select
         customer,
         cast(ts as date) as day,
@@ -38,7 +126,7 @@ with stream as (
         case
             when activity = 'product_viewed' then {{ json_string('feature_json', 'product_id') }}
         end as product_id
-    from {{ ref('customer_stream') }}
+    from {{ stream }}
     where customer is not null
 ),
 
@@ -55,47 +143,33 @@ stream_days as (
         ) as {{ measure }}{{ ',' if not loop.last }}
         {%- endfor %}
     from stream
+    {%- if since is not none %}
+    semi join days on stream.customer = days.customer and stream.day = days.day
+    {%- endif %}
     group by customer, day, known_on
 ),
 
 session_days as (
-    select * from {{ ref('int_sessions__known') }}
-),
-
-records as (
-    select
-        customer,
-        day,
-        cast(known_at as date) as known_on,
-        {{ measures_part(record_measures, dict(zip(ledger_measures, ledger_measures))) }}
-    from {{ ref('int_orders__ledger') }}
-    union all
-    select
-        customer,
-        day,
-        known_on,
-        {{ measures_part(record_measures, dict(zip(ticket_measures, ticket_measures))) }}
-    from {{ ref('int_customer_days__tickets') }}
-    union all
-    select
-        customer,
-        day,
-        known_on,
-        {{ measures_part(record_measures, feedback_measures) }}
-    from {{ ref('int_customer_days__feedback') }}
-    where customer is not null
+    {%- if since is none %}
+    select * from {{ all_sessions_known }}
+    {%- else %}
+    select sessions_known.* from sessions_known
+    semi join days on sessions_known.customer = days.customer and sessions_known.day = days.day
+    {%- endif %}
 ),
 
 record_days as (
     select
-        customer,
-        day,
-        known_on,
+        records.customer,
+        records.day,
+        records.known_on,
         {%- for measure in record_measures %}
-        sum({{ measure }}) as {{ measure }}{{ ',' if not loop.last }}
+        records.{{ measure }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from records
-    group by customer, day, known_on
+    from {{ records }} as records
+    {%- if since is not none %}
+    semi join days on records.customer = days.customer and records.day = days.day
+    {%- endif %}
 ),
 
 visited as (
@@ -136,7 +210,7 @@ joined as (
 ),
 
 clock as (
-    select * from {{ ref('int_run_clock') }}
+    select * from {{ clock }}
 ),
 
 -- A version that changes nothing that we count leaves a row of zeros.
@@ -154,4 +228,18 @@ final as (
         )
 )
 
+{% if since is none %}
 select * from final
+{% else %}
+select
+    final.*,
+    'changed' as _change
+from final
+union all by name
+select
+    days.customer,
+    days.day,
+    'gone' as _change
+from days
+where days.customer is not null
+{% endif %}

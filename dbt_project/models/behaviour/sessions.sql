@@ -1,6 +1,9 @@
 -- grain: one session on a device, or of a customer where no device is known
+{{ config(materialized='increment', unique_key='session_id') }}
+{%- set since = increment_since() %}
+{%- set all_sessions = ref('int_sessions__all') %}
 with sessions as (
-    select * from {{ ref('int_sessions__all') }}
+    select * from {{ all_sessions }}
     where not is_over_cap
 ),
 
@@ -41,6 +44,24 @@ conversions as (
     group by session_id
 ),
 
+{% if since is not none %}
+changed as materialized (
+    select session_id from {{ rows_since('insertions', all_sessions, since) }}
+    union
+    select session_id from {{ rows_since('deletions', all_sessions, since) }}
+    union
+    select coalesce(conversions.session_id, stood.session_id) as session_id
+    from conversions
+    full outer join (
+        select
+            session_id,
+            revenue
+        from {{ this }}
+        where is_converted
+    ) as stood on conversions.session_id = stood.session_id
+    where conversions.revenue is distinct from stood.revenue
+),
+{% endif %}
 final as (
     select
         sessions.session_id,
@@ -69,7 +90,24 @@ final as (
         conversions.session_id is not null as is_converted,
         cast(coalesce(conversions.revenue, 0) as decimal(18, 2)) as revenue
     from sessions
+    {%- if since is not none %}
+    semi join changed on sessions.session_id = changed.session_id
+    {%- endif %}
     left join conversions on sessions.session_id = conversions.session_id
 )
 
+{% if since is none %}
 select * from final
+{% else %}
+select
+    final.*,
+    'changed' as _change
+from final
+union all by name
+select
+    changed.session_id,
+    'gone' as _change
+from changed
+left join final on changed.session_id = final.session_id
+where final.session_id is null
+{% endif %}

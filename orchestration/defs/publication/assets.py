@@ -16,6 +16,7 @@ from orchestration.lib.aggregates import aggregate, read_people, write_aggregate
 from orchestration.lib.audit import record
 from orchestration.lib.completeness import require_no_halves, require_planned
 from orchestration.lib.dbt_steps import ensure_manifest, load_manifest, segment_sets
+from orchestration.lib.increments import note_published
 from orchestration.lib.maintenance import maintain
 from orchestration.lib.publication import (
     LANGUAGES,
@@ -101,6 +102,7 @@ def _maintain(context: AssetExecutionContext, habitus: Settings) -> None:
     """Clean up after a publication, which stands whether this succeeds or not."""
     try:
         done = maintain(habitus)
+        note_published(habitus)
         tidy_vault(habitus)
     except (duckdb.Error, OSError, SealError, KeyringError) as error:
         context.log.warning(f"published, but old versions were not cleaned up: {error}")

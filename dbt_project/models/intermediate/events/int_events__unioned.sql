@@ -1,27 +1,12 @@
 -- grain: one activity of any entity, up to the run's day
-{%- set entities = [
-    'events', 'orders', 'tickets', 'feedback', 'messages', 'subscriptions',
-] %}
-with clock as (
-    select * from {{ ref('int_run_clock') }}
-),
-
-unioned as (
-    {%- for entity in entities %}
+with final as (
     select
-        {%- for column in event_columns() %}
-        {{ column }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from {{ ref('int_events__' ~ entity) }}
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
-),
-
-final as (
-    select unioned.*
-    from unioned
-    cross join clock
-    where cast(unioned.ts as date) <= clock.as_of
+        {{ event_columns() | join(',\n        ') }}
+    from {{ ref('int_events__events') }}
+    union all
+    select
+        {{ event_columns() | join(',\n        ') }}
+    from {{ ref('int_events__records') }}
 )
 
 select * from final

@@ -1,8 +1,143 @@
 -- grain: one session, those over the cap included
-{{ config(materialized='table') }}
-with events as (
-    select * from {{ ref('int_sessions__events') }}
+{{ config(materialized='increment', unique_key='session_id') }}
+{#
+    An increment cuts anew from the first session that a changed event may belong to or join, for
+    each visitor that has one. Events that did not change are read from that moment on; where all
+    of a visitor's changed, as when a device finds its owner, there is nothing else to read.
+#}
+{%- set since = increment_since() %}
+{%- set all_events = ref('int_sessions__events') %}
+{%- set changed = ref('int_events__changed') %}
+{%- set stg_events = ref('stg_events') %}
+{%- set unchanged_events = events_of('unchanged') %}
+{%- set gap = "cast(" ~ var('session_gap_minutes') ~ " as bigint) * 60000000" %}
+with
+{%- if since is none %}
+events as (
+    select * from {{ all_events }}
 ),
+{% else %}
+moments as (
+    select
+        coalesce(anonymous_customer_id, identified_customer) as visitor,
+        ts
+    from {{ changed }}
+    where is_there
+    union all
+    select
+        was_visitor as visitor,
+        was_ts as ts
+    from {{ changed }}
+    where was_there
+),
+
+visitors as (
+    select
+        visitor,
+        min(ts) as changed_from
+    from moments
+    where visitor is not null
+    group by visitor
+),
+
+standing as materialized (
+    select
+        sessions.*,
+        visitors.changed_from,
+        {{ us_between('sessions.ended_at', 'visitors.changed_from') }} <= {{ gap }} as is_reached
+    from {{ this }} as sessions
+    inner join visitors on sessions.visitor = visitors.visitor
+),
+
+cuts as materialized (
+    select
+        visitors.visitor,
+        least(
+            visitors.changed_from,
+            coalesce(
+                min(case when standing.is_reached then standing.started_at end),
+                visitors.changed_from
+            )
+        ) as cut_at,
+        count(case when not standing.is_reached then 1 end) as sessions_before,
+        coalesce(sum(case when standing.is_reached then standing.events end), 0) as events_after
+    from visitors
+    left join standing on visitors.visitor = standing.visitor
+    group by visitors.visitor, visitors.changed_from
+),
+
+changed_standing as (
+    select
+        was_visitor as visitor,
+        count(*) as events
+    from {{ changed }}
+    where was_there
+    group by was_visitor
+),
+
+-- Visitors with events after their cut that did not change.
+mixed as materialized (
+    select
+        cuts.visitor,
+        cuts.cut_at
+    from cuts
+    left join changed_standing on cuts.visitor = changed_standing.visitor
+    where cuts.events_after > coalesce(changed_standing.events, 0)
+),
+
+unchanged as (
+    select stg.* from {{ stg_events }} as stg
+    anti join {{ changed }} as changed on 'event:' || stg.event_id = changed.activity_id
+    where
+        stg.ts >= (select min(cut_at) from mixed)
+        and (
+            coalesce(stg.anonymous_id, stg.device_id) in (select visitor from mixed)
+            or coalesce(stg.anonymous_id, stg.device_id) is null
+        )
+),
+
+unchanged_events as (
+    {{ unchanged_events }}
+),
+
+{%- set columns = [
+    'activity_id', 'ts', 'known_at', 'attributed_at', 'identified_customer',
+    'anonymous_customer_id', 'activity', 'link', 'referrer', 'utm_source', 'utm_medium',
+    'utm_campaign',
+] %}
+
+cut_events as (
+    select
+        {%- for column in columns %}
+        unchanged_events.{{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from unchanged_events
+    inner join mixed
+        on
+            coalesce(
+                unchanged_events.anonymous_customer_id, unchanged_events.identified_customer
+            ) = mixed.visitor
+            and unchanged_events.ts >= mixed.cut_at
+    union all
+    select
+        {{ columns | join(',\n        ') }}
+    from {{ changed }}
+    where is_there
+),
+
+placed as (
+    {{ session_events('cut_events') }}
+),
+
+events as (
+    select
+        placed.* replace (
+            placed.device_session_index + cuts.sessions_before as device_session_index
+        )
+    from placed
+    inner join cuts on placed.visitor = cuts.visitor
+),
+{% endif %}
 
 devices as (
     select
@@ -98,4 +233,19 @@ final as (
     from owned
 )
 
+{% if since is none %}
 select * from final
+{% else %}
+select
+    final.*,
+    case when standing.session_id is null then 'new' else 'changed' end as _change
+from final
+left join standing on final.session_id = standing.session_id
+union all by name
+select
+    standing.session_id,
+    'gone' as _change
+from standing
+left join final on standing.session_id = final.session_id
+where standing.is_reached and final.session_id is null
+{% endif %}

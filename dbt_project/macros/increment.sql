@@ -1,0 +1,45 @@
+{#-
+    Increments. A run that follows a published one brings its tables forward by what was loaded
+    since; `raw.run.increment_since` is the snapshot of the warehouse that it begins from, and null
+    when everything is to be built anew (orchestration/lib/increments.py decides, and says why).
+    A model asks once, at its top, and writes its query either way; the materialization `increment`
+    applies it. What was there then is read as a version of the warehouse.
+-#}
+{% macro increment_since() -%}
+    {%- if not execute or should_full_refresh() -%}
+        {{ return(none) }}
+    {%- endif -%}
+    {%- set found = run_query('select increment_since from ' ~ source('raw', 'run')) -%}
+    {{ return(found.rows[0][0]) }}
+{%- endmacro %}
+
+{#- A table as it stood at a snapshot. Not a `ref`: a model may read its own past. -#}
+{% macro standing(layer, name, since) -%}
+    (select * from {{ target.database }}.{{ layer }}.{{ name }} at (version => {{ since }}))
+{%- endmacro %}
+
+{#- Rows that a table gained (`insertions`) or lost (`deletions`) since a snapshot. -#}
+{% macro rows_since(kind, relation, since) -%}
+    {%- set latest = run_query(
+        "select max(snapshot_id) from ducklake_snapshots('" ~ relation.database ~ "')"
+    ).rows[0][0] -%}
+    ducklake_table_{{ kind }}(
+        '{{ relation.database }}', '{{ relation.schema }}', '{{ relation.identifier }}',
+        {{ since + 1 }}, {{ latest }}
+    )
+{%- endmacro %}
+
+{#- Rows of `now` that are not in `before`, and the other way round. -#}
+{% macro differing(now, before, columns) -%}
+    (
+        select {{ columns | join(', ') }} from {{ now }}
+        except
+        select {{ columns | join(', ') }} from {{ before }}
+    )
+    union
+    (
+        select {{ columns | join(', ') }} from {{ before }}
+        except
+        select {{ columns | join(', ') }} from {{ now }}
+    )
+{%- endmacro %}

@@ -1,0 +1,151 @@
+"""Whether a run may bring its tables forward from the published version, or builds them anew.
+
+Tables are brought forward by what was loaded since the last publication (dbt_project/macros/
+increment.sql). That is right only if they stand exactly as that publication left them, were built
+by the same models, and if raw has only gained files since. Whatever else happened, a failed run, a
+change to a model, an erasure, a table built by hand, is answered by building everything anew, which
+is always right; the reason is told.
+
+What does not belong here: which models can be brought forward, or how (dbt_project/).
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from orchestration.config import Settings
+from orchestration.lib.dbt_server import PROJECT_DIR, SOURCE_SUFFIXES
+from orchestration.lib.publication import read_pointer, write_atomically
+from orchestration.lib.warehouse import latest_snapshot, reader
+
+#: Its models read raw once, as it comes; the other entities are small, and rebuilt whole.
+ENTITY = "events"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the tables were built from.
+
+    Attributes:
+        files: raw files of the entity, by name: size in bytes and time of the last change in ns.
+        held: digest of the entity's records that had to wait for others.
+        project: digest of the models.
+    """
+
+    files: dict[str, list[int]]
+    held: str
+    project: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the tables are made.
+
+    Attributes:
+        since: snapshot to bring them forward from; None builds them anew.
+        why: the reason, for people.
+        files: raw files that were loaded since.
+        inputs: what they are built from now.
+    """
+
+    since: int | None
+    why: str
+    inputs: Inputs
+    files: list[str] = field(default_factory=list)
+
+
+@cache
+def project_digest() -> str:
+    """A digest of everything that says how tables are built."""
+    digest = hashlib.sha256()
+    paths = [PROJECT_DIR / "dbt_project.yml"]
+    for folder in ("models", "macros"):
+        paths += sorted(p for p in (PROJECT_DIR / folder).rglob("*") if p.suffix in SOURCE_SUFFIXES)
+    for path in paths:
+        digest.update(str(path.relative_to(PROJECT_DIR)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _held(lake: Path) -> str:
+    lists = sorted((lake / "held").glob("*.parquet"))
+    if not lists:
+        return ""
+    row = duckdb.execute(
+        "select coalesce(md5(string_agg(_batch_id || ':' || _row_number, ',' order by all)), '') "
+        "from read_parquet(?) where entity = ?",
+        [[str(path) for path in lists], ENTITY],
+    ).fetchone()
+    return str(row[0]) if row else ""
+
+
+def _inputs(habitus: Settings) -> Inputs:
+    folder = habitus.lake / "raw" / ENTITY
+    stats = {path.name: path.stat() for path in sorted(folder.glob("*.parquet"))}
+    files = {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
+    return Inputs(files, _held(habitus.lake), project_digest())
+
+
+def _state(habitus: Settings) -> Path:
+    """What the published tables were built from; it goes when the warehouse goes."""
+    return habitus.warehouse / "increment.json"
+
+
+def plan(habitus: Settings) -> Plan:
+    """How the next step is to make its tables; the caller holds the writer's lock."""
+    inputs = _inputs(habitus)
+    state = _state(habitus)
+    if habitus.as_of is not None:
+        return Plan(None, "a rebuild of the past", inputs)
+    if not state.exists() or not habitus.published.exists():
+        return Plan(None, "nothing is published to begin from", inputs)
+    said: dict[str, Any] = json.loads(state.read_text())
+    before = Inputs(**said["inputs"])
+    with reader(habitus) as con:
+        latest = latest_snapshot(con)
+    if read_pointer(habitus.published).snapshot != said["published"]:
+        return Plan(None, "another version is published than the one that was noted", inputs)
+    if latest != said["latest"]:
+        return Plan(None, "tables were changed since the last publication", inputs)
+    if before.project != inputs.project:
+        return Plan(None, "the models changed", inputs)
+    if before.held != inputs.held:
+        return Plan(None, "other records are held than before", inputs)
+    if any(inputs.files.get(name) != stat for name, stat in before.files.items()):
+        return Plan(None, "raw files were removed or rewritten", inputs)
+    files = sorted(set(inputs.files) - set(before.files))
+    return Plan(said["published"], f"{len(files)} new raw files of {ENTITY}", inputs, files)
+
+
+def _built(habitus: Settings) -> Path:
+    return habitus.warehouse / "increment.built.json"
+
+
+def note_building(habitus: Settings) -> None:
+    """What the tables are built from is not known while they are."""
+    _built(habitus).unlink(missing_ok=True)
+
+
+def note_built(habitus: Settings, built: Plan) -> None:
+    """Note what all tables are built from now, until a run publishes them."""
+    write_atomically(_built(habitus), json.dumps(asdict(built.inputs)))
+
+
+def note_published(habitus: Settings) -> None:
+    """Make what was noted the beginning of the next increment; the caller holds the lock."""
+    built = _built(habitus)
+    if not built.exists():
+        return
+    with reader(habitus) as con:
+        latest = latest_snapshot(con)
+    said = {
+        "published": read_pointer(habitus.published).snapshot,
+        "latest": latest,
+        "inputs": json.loads(built.read_text()),
+    }
+    write_atomically(_state(habitus), json.dumps(said))
+    built.unlink()
