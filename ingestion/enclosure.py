@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-import expectations
+import expectations.contract
 import privacy
 from expectations.contract import load_entities
 from ingestion.files import FoundFile

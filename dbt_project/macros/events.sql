@@ -89,6 +89,4 @@ final as (
     left join orders on events.reported_order_id = orders.order_id
     where cast(events.ts as date) <= clock.as_of and orders.order_id is null
 )
-
-select * from final
 {%- endmacro %}

@@ -13,6 +13,28 @@
     {{ return(found.rows[0][0]) }}
 {%- endmacro %}
 
+{#-
+    The end of a model that can be brought forward: its rows, and the keys that go. What goes and
+    comes again is replaced. `touched` is a relation of all keys that may have changed.
+-#}
+{% macro final_rows(since, rows, touched, key) -%}
+final as (
+    {%- if since is none %}
+    select * from {{ rows }}
+    {%- else %}
+    select
+        {{ rows }}.*,
+        'changed' as _change
+    from {{ rows }}
+    union all by name
+    select
+        {{ key | join(',\n        ') }},
+        'gone' as _change
+    from {{ touched }}
+    {%- endif %}
+)
+{%- endmacro %}
+
 {#- A table as it stood at a snapshot. Not a `ref`: a model may read its own past. -#}
 {% macro standing(layer, name, since) -%}
     (select * from {{ target.database }}.{{ layer }}.{{ name }} at (version => {{ since }}))

@@ -111,8 +111,6 @@ final as (
         ) as bigint) as device_session_index
     from flagged
 )
-
-select * from final
 {%- endmacro %}
 
 {#- Sessions begun, by customer, day and day of knowing; of relations shaped as the two models. -#}
@@ -185,6 +183,4 @@ final as (
     where customer is not null
     group by customer, day, known_on
 )
-
-select * from final
 {%- endmacro %}

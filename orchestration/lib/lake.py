@@ -130,10 +130,11 @@ def create_input_views(con: duckdb.DuckDBPyConnection, home: Path) -> None:
             )
     run = _read_run(home)
     con.execute(f"create or replace view memory.raw.run as {_run_sql(run)}")
-    con.execute(
-        "create or replace view memory.raw.events_fresh as "
-        + _fresh_sql(raw, (run.get("increment") or {}).get("events") or [], held)
-    )
+    if (raw / "events").is_dir():
+        fresh = (run.get("increment") or {}).get("events") or []
+        con.execute(
+            f"create or replace view memory.raw.events_fresh as {_fresh_sql(raw, fresh, held)}"
+        )
 
 
 def _fresh_sql(raw: Path, names: Sequence[str], held: Mapping[str, str]) -> str:

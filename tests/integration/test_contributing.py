@@ -37,7 +37,7 @@ def kind_of(path: str) -> str | None:
 def test_the_numbers_of_files_are_true() -> None:
     kinds = [kind_of(path) for _, path, _ in blocks()]
     found = {kind: kinds.count(kind) for kind in PROMISED}
-    found["entity"] += 1  # the line in int_events__unioned.sql
+    found["entity"] += 1  # the line in int_events__records.sql
     assert found == PROMISED
 
 
@@ -60,7 +60,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
             target.write_text(f"{before}\n{text}{marker}{after}")
         else:
             target.write_text(text)
-    unioned = root / "dbt_project/models/intermediate/events/int_events__unioned.sql"
+    unioned = root / "dbt_project/models/intermediate/events/int_events__records.sql"
     text = unioned.read_text()
     assert "'subscriptions'" in text
     unioned.write_text(text.replace("'subscriptions'", "'subscriptions', 'visits'", 1))

@@ -69,25 +69,14 @@ days as (
     select * from summed
 ),
 
-final as (
+counted as (
     select * from days
     where
         {%- for measure in measures %}
         {{ 'or ' if not loop.first }}{{ measure }} <> 0
         {%- endfor %}
-)
+),
 
-{% if since is none %}
+{{ final_rows(since, 'counted', 'touched', ['customer', 'day']) }}
+
 select * from final
-{% else %}
-select
-    final.*,
-    'changed' as _change
-from final
-union all by name
-select
-    customer,
-    day,
-    'gone' as _change
-from touched
-{% endif %}

@@ -60,9 +60,9 @@ changed_sessions as materialized (
 
 clocks as (
     select
-        now.as_of,
+        clock.as_of,
         before.as_of as was_as_of
-    from {{ clock }} as now
+    from {{ clock }} as clock
     cross join {{ standing('intermediate', 'int_run_clock', since) }} as before
 ),
 
@@ -115,6 +115,8 @@ days as materialized (
 
 sessions_known as (
     {{ sessions_known(sessions, 'stream_events') }}
+
+    select * from final
 ),
 {% endif %}
 stream as (
@@ -124,7 +126,8 @@ stream as (
         cast(attributed_at as date) as known_on,
         activity,
         case
-            when activity = 'product_viewed' then {{ json_string('feature_json', 'product_id') }}
+            when activity = 'product_viewed'
+                then {{ json_string('feature_json', 'product_id') }}
         end as product_id
     from {{ stream }}
     where customer is not null
@@ -138,8 +141,9 @@ stream_days as (
         count(*) as events,
         count(distinct product_id) as products_viewed,
         {%- for measure, names in activities.items() %}
+        {%- set listed = "'" ~ names | join("', '") ~ "'" %}
         count(
-            case when activity in ('{{ names | join("', '") }}') then 1 end
+            case when activity in ({{ listed }}) then 1 end
         ) as {{ measure }}{{ ',' if not loop.last }}
         {%- endfor %}
     from stream
@@ -214,7 +218,7 @@ clock as (
 ),
 
 -- A version that changes nothing that we count leaves a row of zeros.
-final as (
+counted as (
     select joined.*
     from joined
     cross join clock
@@ -226,20 +230,8 @@ final as (
             {{ 'or ' if not loop.first }}joined.{{ measure }} <> 0
             {%- endfor %}
         )
-)
+),
 
-{% if since is none %}
+{{ final_rows(since, 'counted', 'days', ['customer', 'day']) }}
+
 select * from final
-{% else %}
-select
-    final.*,
-    'changed' as _change
-from final
-union all by name
-select
-    days.customer,
-    days.day,
-    'gone' as _change
-from days
-where days.customer is not null
-{% endif %}

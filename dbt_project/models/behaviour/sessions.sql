@@ -62,7 +62,7 @@ changed as materialized (
     where conversions.revenue is distinct from stood.revenue
 ),
 {% endif %}
-final as (
+described as (
     select
         sessions.session_id,
         sessions.customer,
@@ -94,20 +94,8 @@ final as (
     semi join changed on sessions.session_id = changed.session_id
     {%- endif %}
     left join conversions on sessions.session_id = conversions.session_id
-)
+),
 
-{% if since is none %}
+{{ final_rows(since, 'described', 'changed', ['session_id']) }}
+
 select * from final
-{% else %}
-select
-    final.*,
-    'changed' as _change
-from final
-union all by name
-select
-    changed.session_id,
-    'gone' as _change
-from changed
-left join final on changed.session_id = final.session_id
-where final.session_id is null
-{% endif %}

@@ -80,7 +80,7 @@ def test_input_views_unite_batches_and_read_the_run(tmp_path: Path) -> None:
     found = con.execute("select run_id, cast(as_of as varchar), * from raw.run").fetchone()
     assert found is not None
     assert found[:2] == ("r'1", "2024-02-29")
-    assert found[4:] == (28, None, None, "{}")
+    assert found[4:] == (28, None, None, "{}", None)
 
 
 def test_run_is_optional_but_not_wrong(tmp_path: Path) -> None:

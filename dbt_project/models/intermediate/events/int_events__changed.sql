@@ -60,9 +60,9 @@ changed_orders as (
 
 clocks as (
     select
-        now.as_of,
+        clock.as_of,
         before.as_of as was_as_of
-    from {{ clock }} as now
+    from {{ clock }} as clock
     cross join {{ standing('intermediate', 'int_run_clock', since) }} as before
 ),
 
@@ -108,6 +108,8 @@ touched as (
 
 is_now as (
     {{ touched_events }}
+
+    select * from final
 ),
 
 stood as materialized (

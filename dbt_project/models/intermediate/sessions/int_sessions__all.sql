@@ -49,6 +49,11 @@ standing as materialized (
     inner join visitors on sessions.visitor = visitors.visitor
 ),
 
+cut_off as (
+    select session_id from standing
+    where is_reached
+),
+
 cuts as materialized (
     select
         visitors.visitor,
@@ -98,6 +103,8 @@ unchanged as (
 
 unchanged_events as (
     {{ unchanged_events }}
+
+    select * from final
 ),
 
 {%- set columns = [
@@ -127,6 +134,8 @@ cut_events as (
 
 placed as (
     {{ session_events('cut_events') }}
+
+    select * from final
 ),
 
 events as (
@@ -201,7 +210,7 @@ owned as (
     left join devices on case when grouped.is_device then grouped.visitor end = devices.id_value
 ),
 
-final as (
+described as (
     select
         's_' || {{ md5_key(['visitor', 'started_at', 'customer']) }} as session_id,
         customer,
@@ -231,21 +240,8 @@ final as (
         {{ us_between('started_at', 'ended_at') }}
         > cast({{ var('session_cap_days') }} as bigint) * 86400000000 as is_over_cap
     from owned
-)
+),
 
-{% if since is none %}
+{{ final_rows(since, 'described', 'cut_off', ['session_id']) }}
+
 select * from final
-{% else %}
-select
-    final.*,
-    case when standing.session_id is null then 'new' else 'changed' end as _change
-from final
-left join standing on final.session_id = standing.session_id
-union all by name
-select
-    standing.session_id,
-    'gone' as _change
-from standing
-left join final on standing.session_id = final.session_id
-where standing.is_reached and final.session_id is null
-{% endif %}

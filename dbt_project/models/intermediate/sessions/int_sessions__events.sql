@@ -4,3 +4,5 @@
     events; the owner of the device is looked up later, by session.
 #}
 {{ session_events(ref('int_events__events')) }}
+
+select * from final

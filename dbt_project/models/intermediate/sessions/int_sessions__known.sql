@@ -4,3 +4,5 @@
     known day: later events can join two sessions, and a count as of a day must not see that.
 #}
 {{ sessions_known(ref('int_sessions__all'), ref('int_events__events')) }}
+
+select * from final

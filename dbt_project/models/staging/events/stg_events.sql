@@ -6,7 +6,6 @@
     holds what was loaded since against the versions that stand.
 #}
 {%- set since = increment_since() %}
-{%- set entity = 'events' if since is none else 'events_fresh' %}
 {%- set columns = [
     'event_id', 'activity', 'ts', 'customer_id', 'login', 'email', 'anonymous_id', 'device_id',
     'platform', 'url', 'referrer', 'utm_source', 'utm_medium', 'utm_campaign', 'product_id',
@@ -14,7 +13,7 @@
     'source', 'known_at', 'batch_id', 'row_number',
 ] %}
 with loaded as (
-    {{ known_rows(entity) }}
+    {{ known_rows('events') if since is none else known_rows('events_fresh') }}
 ),
 
 shaped as (
