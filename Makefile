@@ -14,7 +14,7 @@ endif
 export HABITUS_HOME ?= $(CURDIR)/.habitus
 
 .DEFAULT_GOAL := help
-.PHONY: help install real-data demo test lint ui docs audit bench faults lock clean
+.PHONY: help install real-data demo test lint ui docs audit bench bench-increment faults lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -64,6 +64,9 @@ audit: install  ## ask for known vulnerabilities of every locked package; no ans
 
 bench: install  ## the benchmarks; slow
 	@$(BIN)/python -m benchmarks --home $(or $(BENCH_HOME),$(HABITUS_HOME)-bench)
+
+bench-increment: install  ## one more day on a year of history, at two sizes; slow
+	@$(BIN)/python -m benchmarks.increment --home $(or $(BENCH_HOME),$(HABITUS_HOME)-bench-increment)
 
 faults: install  ## the fault matrix and kills at random; takes hours
 	@$(BIN)/pytest -q tests/faults

@@ -45,7 +45,8 @@ with flagged as (
     select *, sum(starts) over (partition by visitor order by ts, event_id rows unbounded preceding)
         as n from flagged
 )
-select visitor, n, coalesce(min(identified), min(customer)) as customer,
+select visitor, n, coalesce(min_by(identified, (ts, event_id)) filter (identified is not null),
+        min(customer)) as customer,
     min(ts) as started_at, max(ts) as ended_at, count(*) as events
 from numbered group by visitor, n;
 """
@@ -128,20 +129,24 @@ SAME = {
 }
 
 
-def main(shop: Path) -> None:
-    """Read raw, write three Parquet files."""
+def main(shop: Path, keep: bool = False) -> None:
+    """Read raw, write three Parquet files; keep the tables in a database if they are to go on."""
     out = shop / "by_hand"
     out.mkdir(exist_ok=True)
-    con = duckdb.connect(":memory:", config={"threads": 2, "memory_limit": "4GB"})
+    state = str(out / "state.duckdb") if keep else ":memory:"
+    con = duckdb.connect(state, config={"threads": 2, "memory_limit": "4GB"})
     con.execute("set preserve_insertion_order = false")
     for name in ("events", "orders"):
         files = shop / "lake" / "raw" / name / "*.parquet"
-        con.execute(f"create view raw_{name} as select * from read_parquet('{files}')")
+        con.execute(f"create temp view raw_{name} as select * from read_parquet('{files}')")
     con.execute(f"create table ids as select * from read_parquet('{shop}/ids.parquet')")
     for sql in (EVENTS, SESSIONS, ORDERS, DAYS, RFM):
         con.execute(sql)
     for name in ("sessions", "customer_days", "rfm"):
         con.execute(f"copy {name} to '{out}/{name}.parquet'")
+    if keep:
+        names = [path.name for path in (shop / "lake" / "raw" / "events").glob("*.parquet")]
+        con.execute("create table loaded as select unnest(?::varchar[]) as name", [names])
 
 
 def compare(con: duckdb.DuckDBPyConnection, shop: Path) -> list[tuple[str, int, int, int]]:
@@ -167,4 +172,4 @@ def compare(con: duckdb.DuckDBPyConnection, shop: Path) -> list[tuple[str, int, 
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), keep=sys.argv[2:] == ["keep"])

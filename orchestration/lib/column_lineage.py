@@ -76,6 +76,9 @@ def of_query(sql: str, schema: MappingSchema) -> Columns:
 class LineageCache:
     """Lineage by hash of the compiled SQL, which seldom changes from run to run.
 
+    A model that is brought forward reads changes, and its own past: where its columns come from is
+    what it says when it is built anew.
+
     Args:
         folder: where the results are kept between runs.
         manifest: dbt's manifest.
@@ -97,18 +100,31 @@ class LineageCache:
         """Columns of everything that a model may read."""
         return known_schema(self.manifest, self.inputs)
 
-    def of_model(self, compiled: Path) -> dg.TableColumnLineage | None:
-        """Lineage of one model; None where its SQL is not on disk."""
+    def _columns(self, compiled: Path, forward: bool) -> Mapping[str, list[Any]] | None:
+        last = self.folder / f"{compiled.stem}.last.json"
+        if forward:
+            return json.loads(last.read_text()) if last.exists() else None
         if not compiled.exists():
             return None
         sql = compiled.read_text()
         kept = self.folder / f"{hashlib.sha256(sql.encode()).hexdigest()[:24]}.json"
-        if kept.exists():
-            columns = json.loads(kept.read_text())
-        else:
-            columns = of_query(sql, self.schema)
+        if not kept.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps(columns))
+            kept.write_text(json.dumps(of_query(sql, self.schema)))
+        text = kept.read_text()
+        last.write_text(text)
+        return json.loads(text)
+
+    def of_model(self, compiled: Path, forward: bool = False) -> dg.TableColumnLineage | None:
+        """Lineage of one model; None where it is not known.
+
+        Args:
+            compiled: its SQL as dbt compiled it.
+            forward: whether that SQL brings tables forward.
+        """
+        columns = self._columns(compiled, forward)
+        if columns is None:
+            return None
         return dg.TableColumnLineage(
             {
                 name: [

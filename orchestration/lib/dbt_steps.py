@@ -51,6 +51,7 @@ from orchestration.lib.increments import ENTITY, Plan, note_building, note_built
 from orchestration.lib.publication import writer
 from orchestration.lib.raw_assets import ingestion_paths
 from orchestration.lib.recovery import set_aside_if_broken
+from orchestration.lib.redaction import redacted
 from orchestration.lib.run_parameters import write_run_parameters
 from orchestration.lib.warehouse import reader, source_columns, table_facts
 
@@ -205,7 +206,7 @@ class _Facts:
     One connection serves the whole step: opening the lake takes longer than counting.
     """
 
-    def __init__(self, habitus: Settings, target: Path, stack: ExitStack) -> None:
+    def __init__(self, habitus: Settings, target: Path, stack: ExitStack, forward: bool) -> None:
         manifest = load_manifest(manifest_path(habitus))
         self.nodes = {
             (n["schema"], n["name"]): n for n in manifest["nodes"].values() if "schema" in n
@@ -216,6 +217,7 @@ class _Facts:
         self.habitus = habitus
         self.compiled = target / "compiled"
         self.stack = stack
+        self.forward = forward
 
     @cached_property
     def lake(self) -> duckdb.DuckDBPyConnection:
@@ -226,13 +228,13 @@ class _Facts:
         """Metadata of one model."""
         node = self.nodes[key.path[0], key.path[1]]
         found: dict[str, Any] = {}
-        if node["config"]["materialized"] == "table":
+        if node["config"]["materialized"] != "view":
             facts = table_facts(self.lake, node["schema"], node["name"])
             found["dagster/row_count"] = facts.rows
             found["dagster/column_schema"] = _described(facts.columns, node)
         try:
             lineage = self.lineages.of_model(
-                self.compiled / node["package_name"] / node["original_file_path"]
+                self.compiled / node["package_name"] / node["original_file_path"], self.forward
             )
         except SqlglotError as error:
             # The table is built and right; only the picture of its columns is missing.
@@ -244,12 +246,16 @@ class _Facts:
 
 
 def _with_facts(
-    events: Iterator[Any], context: AssetExecutionContext, habitus: Settings, target: Path
+    events: Iterator[Any],
+    context: AssetExecutionContext,
+    habitus: Settings,
+    target: Path,
+    forward: bool,
 ) -> Iterator[Any]:
     """Add facts to each model as dbt reports it built; fail if it is silent about one."""
     made = set()
     with ExitStack() as stack:
-        facts = _Facts(habitus, target, stack)
+        facts = _Facts(habitus, target, stack, forward)
         for event in events:
             if isinstance(event, dg.Output):
                 key = context.asset_key_for_output(event.output_name)
@@ -286,6 +292,7 @@ def dbt_step(name: str, select: str, manifest: Path, project: DbtProject) -> Ass
         pool="warehouse",
         dagster_dbt_translator=LayerTranslator(),
     )
+    @redacted
     def build(context: AssetExecutionContext, habitus: ResourceParam[Settings]) -> Iterator[Any]:
         builds_events = events in context.selected_asset_keys
         with writer(habitus.writer_lock):
@@ -304,7 +311,13 @@ def dbt_step(name: str, select: str, manifest: Path, project: DbtProject) -> Ass
                 ],
                 context=context,
             )
-            yield from _with_facts(invocation.stream(), context, habitus, invocation.target_path)
+            yield from _with_facts(
+                invocation.stream(),
+                context,
+                habitus,
+                invocation.target_path,
+                forward=chosen is not None and chosen.since is not None,
+            )
             if chosen is not None:
                 note_built(habitus, chosen)
         # Kept where dbt failed, to be looked at; each is as large as the manifest.

@@ -11,6 +11,7 @@ What does not belong here: which models can be brought forward, or how (dbt_proj
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -95,6 +96,23 @@ def _state(habitus: Settings) -> Path:
     return habitus.warehouse / "increment.json"
 
 
+def _obstacles(habitus: Settings, inputs: Inputs, said: dict[str, Any]) -> Iterator[str]:
+    """Why the tables cannot be brought forward."""
+    before = Inputs(**said["inputs"])
+    with reader(habitus) as con:
+        latest = latest_snapshot(con)
+    if read_pointer(habitus.published).snapshot != said["published"]:
+        yield "another version is published than the one that was noted"
+    if latest != said["latest"]:
+        yield "tables were changed since the last publication"
+    if before.project != inputs.project:
+        yield "the models changed"
+    if before.held != inputs.held:
+        yield "other records are held than before"
+    if any(inputs.files.get(name) != stat for name, stat in before.files.items()):
+        yield "raw files were removed or rewritten"
+
+
 def plan(habitus: Settings) -> Plan:
     """How the next step is to make its tables; the caller holds the writer's lock."""
     inputs = _inputs(habitus)
@@ -104,20 +122,9 @@ def plan(habitus: Settings) -> Plan:
     if not state.exists() or not habitus.published.exists():
         return Plan(None, "nothing is published to begin from", inputs)
     said: dict[str, Any] = json.loads(state.read_text())
-    before = Inputs(**said["inputs"])
-    with reader(habitus) as con:
-        latest = latest_snapshot(con)
-    if read_pointer(habitus.published).snapshot != said["published"]:
-        return Plan(None, "another version is published than the one that was noted", inputs)
-    if latest != said["latest"]:
-        return Plan(None, "tables were changed since the last publication", inputs)
-    if before.project != inputs.project:
-        return Plan(None, "the models changed", inputs)
-    if before.held != inputs.held:
-        return Plan(None, "other records are held than before", inputs)
-    if any(inputs.files.get(name) != stat for name, stat in before.files.items()):
-        return Plan(None, "raw files were removed or rewritten", inputs)
-    files = sorted(set(inputs.files) - set(before.files))
+    if obstacles := list(_obstacles(habitus, inputs, said)):
+        return Plan(None, "; ".join(obstacles), inputs)
+    files = sorted(set(inputs.files) - set(Inputs(**said["inputs"]).files))
     return Plan(said["published"], f"{len(files)} new raw files of {ENTITY}", inputs, files)
 
 

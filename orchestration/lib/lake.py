@@ -128,6 +128,7 @@ def create_input_views(con: duckdb.DuckDBPyConnection, home: Path) -> None:
                 "select * from read_parquet("
                 f"{_literal(files)}, union_by_name = true, hive_partitioning = false){left_out}"
             )
+    con.execute(f"create or replace view memory.raw.identity_shared as {_shared_sql(home)}")
     run = _read_run(home)
     con.execute(f"create or replace view memory.raw.run as {_run_sql(run)}")
     if (raw / "events").is_dir():
@@ -135,6 +136,17 @@ def create_input_views(con: duckdb.DuckDBPyConnection, home: Path) -> None:
         con.execute(
             f"create or replace view memory.raw.events_fresh as {_fresh_sql(raw, fresh, held)}"
         )
+
+
+def _shared_sql(home: Path) -> str:
+    """Identifiers that go on counting people who were erased, a row for each of those."""
+    path = home / "lake" / "erased" / "shared.parquet"
+    if path.exists():
+        return f"select * from read_parquet({_literal(path)})"
+    return (
+        "select null::varchar as id_type, null::varchar as id_value, null::varchar as mark, "
+        "null::bigint as customers, null::timestamp as known_at where false"
+    )
 
 
 def _fresh_sql(raw: Path, names: Sequence[str], held: Mapping[str, str]) -> str:

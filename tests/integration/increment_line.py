@@ -23,8 +23,8 @@ from orchestration.lib.warehouse import latest_snapshot, table_hash
 START = datetime(2024, 3, 1)
 PAGES = ("page_viewed", "product_viewed", "product_added", "heartbeat", "order_completed")
 TABLES = (
-    ("staging", "stg_events"),
     ("intermediate", "int_sessions__all"),
+    ("behaviour", "customer_id_map"),
     ("behaviour", "customer_stream"),
     ("behaviour", "sessions"),
     ("behaviour", "sessions_quarantined"),
@@ -132,6 +132,23 @@ def batches(seed: int, days: int) -> list[Batch]:
                 }
             ]
         found.append(batch)
+    for number, record in enumerate(r for b in found for rs in b.values() for r in rs):
+        # No two at once, so that the latest version is one and the same however they arrive.
+        record["_known_at"] += timedelta(microseconds=number)
+    return found
+
+
+def otherwise(arrived: Sequence[Batch], seed: int) -> list[Batch]:
+    """The same records, shuffled, and split into other batches."""
+    rng = random.Random(seed)
+    found: list[Batch] = [{} for _ in range(rng.randrange(1, 4))]
+    for batch in arrived:
+        for entity, records in batch.items():
+            for record in records:
+                found[rng.randrange(len(found))].setdefault(entity, []).append(record)
+    for batch in found:
+        for records in batch.values():
+            rng.shuffle(records)
     return found
 
 
@@ -141,10 +158,11 @@ class Line:
     Args:
         habitus: whose home.
         server: parses once for all lines.
+        environment: of dbt, beside the settings'.
     """
 
-    def __init__(self, habitus: Settings, server: DbtServer) -> None:
-        self.habitus = habitus
+    def __init__(self, habitus: Settings, server: DbtServer, **environment: str) -> None:
+        self.environment = {**os.environ, **habitus.environment(), **environment}
         self.home = habitus.version_home
         self.server = server
         fixture.write_empty_lake(self.home)
@@ -163,7 +181,7 @@ class Line:
         select = [f"+{name}" for _, name in TABLES]
         done = subprocess.run(
             [*self.server.command(), "run", "--select", *select],
-            env={**os.environ, **self.habitus.environment()},
+            env=self.environment,
             cwd=PROJECT_DIR,
             capture_output=True,
             text=True,

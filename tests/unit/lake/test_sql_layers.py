@@ -149,8 +149,8 @@ def test_model_and_columns_are_documented(name: str) -> None:
 @pytest.mark.parametrize("name", [n for n, path in MODELS.items() if layer(path) == "staging"])
 def test_staging_documents_every_field_of_its_entity(name: str) -> None:
     entity = MODELS[name].parent.name
-    if entity == "run":
-        pytest.skip("the run's parameters are no entity")
+    if entity in ("run", "identity_shared"):
+        pytest.skip("what a run or an erasure states is no entity")
     path = PROJECT.parent / "expectations" / "entities" / f"{entity}.yaml"
     fields = {f["name"] for f in yaml.safe_load(path.read_text(encoding="utf-8"))["fields"]}
     renamed = {

@@ -1,0 +1,146 @@
+"""Tables that are brought forward are those that would be built anew, whatever arrived."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from increment_line import START, Line, batches, otherwise
+
+from orchestration.config import Settings, activate
+from orchestration.config import settings as read_settings
+from orchestration.lib.dbt_server import DbtServer
+from orchestration.lib.increments import note_built, note_published, plan
+from orchestration.lib.publication import swap_pointer
+from orchestration.lib.warehouse import latest_snapshot
+
+SEEDS = st.integers(0, 2**31)
+QUIET = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+
+
+@pytest.fixture(scope="module")
+def habitus(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    home = tmp_path_factory.mktemp("increments")
+    return activate(replace(read_settings("shop"), home=home, memory_limit="1GB"))
+
+
+@pytest.fixture(scope="module")
+def server(habitus: Settings) -> Iterator[DbtServer]:
+    started = DbtServer(habitus)
+    started.wait()
+    yield started
+    started.stop()
+
+
+def line(habitus: Settings, server: DbtServer, seed: int, name: str, **environment: str) -> Line:
+    """A line in a home of its own."""
+    home = habitus.home / f"{seed}-{name}"
+    return Line(replace(habitus, home=home), server, **environment)
+
+
+def brought_forward(line: Line, seed: int, days: int) -> dict[str, str]:
+    """The tables after the first two days at once, and each other day by an increment."""
+    arrived = batches(seed, days)
+    for number, batch in enumerate(arrived[:2]):
+        line.land(batch, f"b{number}")
+    snapshot = line.build()
+    for number, batch in enumerate(arrived[2:], start=2):
+        snapshot = line.build(snapshot, line.land(batch, f"b{number}"))
+    return line.hashes()
+
+
+def holds(habitus: Settings, server: DbtServer, seed: int, days: int) -> None:
+    """Increments, a full build of the same lake, and of another arrival: all the same."""
+    there = line(habitus, server, seed, "there", TZ="Asia/Shanghai", HABITUS_THREADS="2")
+    forward = brought_forward(there, seed, days)
+    there.environment |= {"TZ": "America/New_York", "HABITUS_THREADS": "1"}
+    there.build()
+    assert there.hashes() == forward
+    other = line(habitus, server, seed, "other", TZ="UTC")
+    for number, batch in enumerate(otherwise(batches(seed, days), seed)):
+        other.land(batch, f"x{number}")
+    other.build()
+    assert other.hashes() == forward
+
+
+@settings(max_examples=1, deadline=None, derandomize=True, suppress_health_check=QUIET)
+@given(seed=SEEDS)
+def test_increments_equal_a_full_build(habitus: Settings, server: DbtServer, seed: int) -> None:
+    holds(habitus, server, seed, days=5)
+
+
+@pytest.mark.slow
+@settings(max_examples=20, deadline=None, suppress_health_check=QUIET)
+@given(seed=SEEDS)
+def test_increments_equal_a_full_build_often(
+    habitus: Settings, server: DbtServer, seed: int
+) -> None:
+    holds(habitus, server, seed, days=9)
+
+
+def test_an_increment_touches_only_what_changed(habitus: Settings, server: DbtServer) -> None:
+    built = line(habitus, server, 1, "touched")
+    for number, batch in enumerate(batches(11, 8)):
+        built.land(batch, f"b{number}")
+    before = built.build()
+    event = {
+        "event_id": "one",
+        "event": "page_viewed",
+        "original_timestamp": START + timedelta(days=2),
+        "anonymous_id": "a1",
+        "_known_at": START + timedelta(days=8),
+    }
+    after = built.build(before, built.land({"events": [event]}, "late"))
+    with closing(built.connect()) as con:
+        stream = "'lake', 'behaviour', 'customer_stream'"
+        (written,) = con.execute(
+            f"select count(*) from ducklake_table_insertions({stream}, {before + 1}, {after})"
+        ).fetchone()
+        (standing,) = con.execute("select count(*) from lake.behaviour.customer_stream").fetchone()
+    assert 1 <= written < standing / 2
+
+
+def published(built: Line, habitus: Settings) -> Settings:
+    """The line's settings, after a publication of what stands."""
+    its = replace(habitus, home=built.home.parent)
+    with closing(built.connect()) as con:
+        snapshot = latest_snapshot(con)
+    swap_pointer(its.published, snapshot=snapshot, run_id="r", as_of=None)
+    note_built(its, plan(its))
+    note_published(its)
+    return its
+
+
+def test_when_tables_can_be_brought_forward(habitus: Settings, server: DbtServer) -> None:
+    built = line(habitus, server, 2, "plan")
+    first, second = batches(5, 2)
+    built.land(first, "b0")
+    built.build()
+    assert plan(replace(habitus, home=built.home.parent)).since is None
+    its = published(built, habitus)
+    begun = plan(its)
+    assert begun.since is not None
+    assert begun.files == []
+    built.land(second, "b1")
+    assert plan(its).files == ["b1.parquet"]
+    assert plan(replace(its, as_of=date(2024, 3, 1))).since is None
+    raw = its.lake / "raw" / "events" / "b0.parquet"
+    raw.write_bytes(raw.read_bytes() + b"x")
+    assert "rewritten" in plan(its).why
+    raw.unlink()
+    assert "removed" in plan(its).why
+
+
+def test_tables_that_were_touched_otherwise_are_built_anew(
+    habitus: Settings, server: DbtServer
+) -> None:
+    built = line(habitus, server, 3, "otherwise")
+    built.land(batches(5, 1)[0], "b0")
+    built.build()
+    its = published(built, habitus)
+    assert plan(its).since is not None
+    built.build()
+    assert "changed since" in plan(its).why
