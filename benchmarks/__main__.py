@@ -39,7 +39,7 @@ def main() -> None:
     shop = options.home / "shop"
     os.environ["HABITUS_HOME"] = env["HABITUS_HOME"]
     published = habitus_connect("shop")
-    published.table("lake.behaviour.customer_id_map").write_parquet(str(shop / "ids.parquet"))
+    by_hand.give(published, shop)
     hand = measure(
         [sys.executable, "-m", "benchmarks.by_hand", str(shop)], env, options.home / "by_hand.log"
     )

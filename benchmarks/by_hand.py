@@ -1,7 +1,7 @@
 """Sessions, customer days and RFM from raw Parquet, as one would write them for this alone.
 
-The map of identifiers to customers is taken as given; everything else is computed from raw. What
-does not belong here: tests, gates, documentation, the other forty models: that is the point.
+The map of identifiers to customers, and who consents to analytics, are taken as given; everything
+else is computed from raw. What does not belong here: tests, gates, documentation, the other forty models: that is the point.
 """
 
 import sys
@@ -91,7 +91,7 @@ create table rfm as
 with t as (
     select customer, (select max(ordered_at) from orders)::date - max(ordered_at)::date as recency,
         count(*) as frequency, sum(revenue) as monetary
-    from orders where customer is not null group by customer
+    from orders where customer in (from permitted) group by customer
 ), b as (
     select quantile_cont(-recency, [.2, .4, .6, .8]) as r,
         quantile_cont(frequency, [.2, .4, .6, .8]) as f,
@@ -104,6 +104,14 @@ select customer, frequency, monetary,
     1 + len(list_filter(m, x -> x < monetary)) as m_score
 from t cross join b;
 """
+
+# What the script takes from the warehouse, by the file that it finds it in.
+GIVEN = {
+    "ids": "select * from lake.behaviour.customer_id_map",
+    "permitted": "select customer from lake.behaviour.dim_consents, lake.behaviour.run_clock "
+    "where purpose = 'analytics' and may_use and valid_from <= as_of "
+    "and (valid_to is null or valid_to > as_of)",
+}
 
 # What both must agree on: our query over the warehouse, and the script's table.
 SAME = {
@@ -139,7 +147,8 @@ def main(shop: Path, keep: bool = False) -> None:
     for name in ("events", "orders"):
         files = shop / "lake" / "raw" / name / "*.parquet"
         con.execute(f"create temp view raw_{name} as select * from read_parquet('{files}')")
-    con.execute(f"create table ids as select * from read_parquet('{shop}/ids.parquet')")
+    for name in GIVEN:
+        con.execute(f"create table {name} as select * from read_parquet('{shop}/{name}.parquet')")
     for sql in (EVENTS, SESSIONS, ORDERS, DAYS, RFM):
         con.execute(sql)
     for name in ("sessions", "customer_days", "rfm"):
@@ -147,6 +156,12 @@ def main(shop: Path, keep: bool = False) -> None:
     if keep:
         names = [path.name for path in (shop / "lake" / "raw" / "events").glob("*.parquet")]
         con.execute("create table loaded as select unnest(?::varchar[]) as name", [names])
+
+
+def give(con: duckdb.DuckDBPyConnection, shop: Path) -> None:
+    """Write what the script takes as given, from a connection to the published warehouse."""
+    for name, query in GIVEN.items():
+        con.sql(query).write_parquet(str(shop / f"{name}.parquet"))
 
 
 def compare(con: duckdb.DuckDBPyConnection, shop: Path) -> list[tuple[str, int, int, int]]:

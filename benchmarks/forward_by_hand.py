@@ -1,6 +1,6 @@
 """Brings the tables of `by_hand` forward by what arrived since, as one would for these alone.
 
-The maps of identifiers before and after are taken as given. What does not belong here: anything
+The maps of identifiers before and after, and who consents, are taken as given. What does not belong here: anything
 that `by_hand` does not make.
 """
 
@@ -97,6 +97,9 @@ def main(shop: Path) -> None:
     con.execute(f"create temp view known as select * from read_parquet({everything})")
     con.execute(f"create temp table fresh as select * from read_parquet({fresh})")
     con.execute(f"create temp table new_ids as from read_parquet('{shop}/ids.parquet')")
+    con.execute(
+        f"create or replace table permitted as from read_parquet('{shop}/permitted.parquet')"
+    )
     orders = shop / "lake" / "raw" / "orders" / "*.parquet"
     con.execute(f"create temp view raw_orders as select * from read_parquet('{orders}')")
     con.execute(TOUCHED)

@@ -37,9 +37,9 @@ def _hold_back(landing: Path, aside: Path) -> list[tuple[Path, Path]]:
     return moved
 
 
-def _ids(shop: Path) -> None:
+def _give(shop: Path) -> None:
     published = habitus_connect("shop")
-    published.table("lake.behaviour.customer_id_map").write_parquet(str(shop / "ids.parquet"))
+    by_hand.give(published, shop)
     published.close()
 
 
@@ -62,14 +62,14 @@ def one_size(home: Path, customers: int, events_per_day: int, days: int) -> Meas
     held = _hold_back(shop / "landing", home / "held")
     full = measure([*habitus, "run"], env, home / "full.log")
     all_steps = _steps(home)
-    _ids(shop)
+    _give(shop)
     script = [sys.executable, "-m", "benchmarks.by_hand", str(shop), "keep"]
     by_script = measure(script, env, home / "by_hand.log")
     for origin, target in held:
         shutil.move(target, origin)
     day = measure([*habitus, "run", "--job", "daily"], env, home / "day.log")
     day_steps = _steps(home)
-    _ids(shop)
+    _give(shop)
     script = [sys.executable, "-m", "benchmarks.forward_by_hand", str(shop)]
     forward = measure(script, env, home / "forward.log")
 
