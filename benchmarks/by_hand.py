@@ -1,7 +1,8 @@
 """Sessions, customer days and RFM from raw Parquet, as one would write them for this alone.
 
 The map of identifiers to customers, and who consents to analytics, are taken as given; everything
-else is computed from raw. What does not belong here: tests, gates, documentation, the other forty models: that is the point.
+else is computed from raw. What does not belong here: tests, gates, documentation, the other forty
+models: that is the point.
 """
 
 import sys

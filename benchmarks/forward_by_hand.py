@@ -1,7 +1,7 @@
 """Brings the tables of `by_hand` forward by what arrived since, as one would for these alone.
 
-The maps of identifiers before and after, and who consents, are taken as given. What does not belong here: anything
-that `by_hand` does not make.
+The maps of identifiers before and after, and who consents, are taken as given. What does not belong
+here: anything that `by_hand` does not make.
 """
 
 import sys

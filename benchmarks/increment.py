@@ -74,7 +74,7 @@ def one_size(home: Path, customers: int, events_per_day: int, days: int) -> Meas
     forward = measure(script, env, home / "forward.log")
 
     published = habitus_connect("shop")
-    (events,) = published.sql("select count(*) from lake.behaviour.customer_stream").fetchone()
+    events = published.table("lake.behaviour.customer_stream").shape[0]
     print(f"\n{events:,} activities, {days} days")
     print(f"  {'':<28}{'all':>10}{'a day':>10}   seconds")
     for name in sorted(all_steps, key=lambda step: -all_steps[step])[:14]:
