@@ -12,7 +12,7 @@ What does not belong here: which models can be brought forward, or how (dbt_proj
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,9 @@ from orchestration.lib.warehouse import latest_snapshot, reader
 
 #: Its models read raw once, as it comes; the other entities are small, and rebuilt whole.
 ENTITY = "events"
+#: Each increment leaves small files and lists of removed rows behind; so many, and the tables are
+#: written whole again.
+MOST_INCREMENTS = 30
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,13 @@ class Inputs:
         files: raw files of the entity, by name: size in bytes and time of the last change in ns.
         held: digest of the entity's records that had to wait for others.
         project: digest of the models.
+        increments: how many have followed the last full build.
     """
 
     files: dict[str, list[int]]
     held: str
     project: str
+    increments: int = 0
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,8 @@ def _obstacles(habitus: Settings, inputs: Inputs, said: dict[str, Any]) -> Itera
         yield "the models changed"
     if before.held != inputs.held:
         yield "other records are held than before"
+    if before.increments >= MOST_INCREMENTS:
+        yield f"{MOST_INCREMENTS} increments have followed the last full build"
     if any(inputs.files.get(name) != stat for name, stat in before.files.items()):
         yield "raw files were removed or rewritten"
 
@@ -124,7 +131,9 @@ def plan(habitus: Settings) -> Plan:
     said: dict[str, Any] = json.loads(state.read_text())
     if obstacles := list(_obstacles(habitus, inputs, said)):
         return Plan(None, "; ".join(obstacles), inputs)
-    files = sorted(set(inputs.files) - set(Inputs(**said["inputs"]).files))
+    before = Inputs(**said["inputs"])
+    files = sorted(set(inputs.files) - set(before.files))
+    inputs = replace(inputs, increments=before.increments + 1)
     return Plan(said["published"], f"{len(files)} new raw files of {ENTITY}", inputs, files)
 
 

@@ -13,7 +13,7 @@ from increment_line import START, Line, batches, otherwise
 from orchestration.config import Settings, activate
 from orchestration.config import settings as read_settings
 from orchestration.lib.dbt_server import DbtServer
-from orchestration.lib.increments import note_built, note_published, plan
+from orchestration.lib.increments import MOST_INCREMENTS, note_built, note_published, plan
 from orchestration.lib.publication import swap_pointer
 from orchestration.lib.warehouse import latest_snapshot
 
@@ -126,6 +126,9 @@ def test_when_tables_can_be_brought_forward(habitus: Settings, server: DbtServer
     assert begun.files == []
     built.land(second, "b1")
     assert plan(its).files == ["b1.parquet"]
+    note_built(its, replace(begun, inputs=replace(begun.inputs, increments=MOST_INCREMENTS)))
+    note_published(its)
+    assert "increments" in plan(its).why
     assert plan(replace(its, as_of=date(2024, 3, 1))).since is None
     raw = its.lake / "raw" / "events" / "b0.parquet"
     raw.write_bytes(raw.read_bytes() + b"x")
