@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 
 from expectations.contract import ContractError, load_deployment
-from habitus import activation, audit, keys, quarantine, show
+from habitus import activation, audit, keys, quarantine, rights, show
 from habitus import doctor as health
 from orchestration.config import REPO, Settings, SettingsError, activate, settings
 from orchestration.lib.dbt_server import warm_dbt
@@ -46,6 +46,9 @@ app.command("activate")(activation.activate_segment)
 app.command("verify-audit")(audit.verify_audit)
 app.command("release")(audit.release)
 app.command("audit-packages")(audit.audit_packages)
+app.command("access")(rights.access)
+app.command("correct")(rights.correct)
+app.command("erase")(rights.erase)
 
 console = Console()
 errors = Console(stderr=True)
@@ -103,10 +106,10 @@ def simulate(
 
 @app.command()
 def demo() -> None:
-    """Generate a shop of 2,500 people and run the main job on it."""
+    """Generate a shop of 1,800 people and run the main job on it."""
     warm_dbt(_activate("shop"))
     # Simulating, dbt's first parse and loading the definitions take about as long: two cores.
-    command = [sys.executable, "-m", "habitus.cli", "simulate", "--customers", "2500"]
+    command = [sys.executable, "-m", "habitus.cli", "simulate", "--customers", "1800"]
     with subprocess.Popen(command) as simulation:
         # It is waited for last: the other two make the definitions.
         os.setpriority(os.PRIO_PROCESS, simulation.pid, 10)

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from expectations.contract import Contract
-from ingestion import dst, whole
+from ingestion import dst, suppressed, whole
 from ingestion.compile import (
     Statement,
     compile_contract,
@@ -91,6 +91,7 @@ def write_chunk(
             if "$now" in statement.typed
             else {"salt": session.salt},
         )
+        suppressed.mark(session, statement.tokens)
         tallies = _fail(session)
         refused = _refuse(session, records.counts, tallies) if whole_files else {}
         _judge(session)

@@ -14,6 +14,7 @@ from ingestion import mask
 from ingestion.compile import has_identities, record_text, source_stage
 from ingestion.session import ChunkFile, Session, copy_whole, settle, token_join
 from ingestion.sql import ident, literal
+from ingestion.suppressed import REASON
 
 QUARANTINE_SCHEMA = pa.schema(
     [
@@ -42,7 +43,8 @@ def write_quarantine(session: Session, available: Sequence[str], batch_id: str) 
     line = {"jsonl": "part.line", "text": "part.line"}.get(contract.source.format or "", "null")
     con.execute(
         "create or replace temp table part as select chunk.* from chunk semi join "
-        "(select * from verdict where kind = 'quarantined') using (_file_idx, _row_number)"
+        f"(select * from verdict where kind = 'quarantined' and reason <> {literal(REASON)}) "
+        "using (_file_idx, _row_number)"
     )
     con.execute(
         f"""
@@ -66,10 +68,18 @@ select {literal(contract.name)} as source, {literal(contract.entity.name)} as en
     chunk_files._sha256 as file_sha256, _row_number as row_number, _byte_offset as byte_offset,
     case when starts_with(reason, 'unreadable: ') then split_part(reason, ': ', 2)
         else split_part(reason, ':', 1) end as failure_type,
-    reason, case when _bad is not null then {unread} else {text} end as record,
-    {literal(session.run_id)} as run_id, timestamp {literal(session.now.isoformat())}
-        as first_seen_at, 1::integer as attempts, null::timestamp as recovered_at
-from (select failed.*{picked} from failed{joins}) join chunk_files using (_file_idx)
+    reason, record, {literal(session.run_id)} as run_id,
+    timestamp {literal(session.now.isoformat())} as first_seen_at, 1::integer as attempts,
+    null::timestamp as recovered_at
+from (
+    select _file_idx, _row_number, _byte_offset, reason,
+        case when _bad is not null then {unread} else {text} end as record
+    from (select failed.*{picked} from failed{joins})
+    union all
+    -- Of who was erased the quarantine counts the record, and keeps nothing of it.
+    select _file_idx, _row_number, null as _byte_offset, reason, null as record
+    from verdict where reason = {literal(REASON)}
+) join chunk_files using (_file_idx)
 order by _file_idx, _row_number
 """
     copy_whole(con, query, session.quarantine_path(batch_id))

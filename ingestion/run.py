@@ -27,7 +27,7 @@ from ingestion.readers.delimited import join_tables, read_delimited
 from ingestion.readers.lines import prepare, read_lines, sampled_keys
 from ingestion.readers.parquet import footer, read_parquet
 from ingestion.results import ConservationError, FileError, FileHeld, SourceResult
-from ingestion.session import ChunkFile, Counts, Session
+from ingestion.session import CORRECTIONS, ChunkFile, Counts, Session
 from ingestion.whole import refusal
 
 #: A chunk is closed when it holds so many bytes of text, or records.
@@ -65,6 +65,8 @@ class SourceRun:
             ledger.forget(batch_id)
         batches = ledger.raw_batches(self.contract.name)
         session.seen = [path for path in map(session.raw_path, batches) if path.exists()]
+        # What a correction replaced is known too: sent again, it must not win over it.
+        session.seen += sorted(session.raw_path(CORRECTIONS).parent.glob(f"{CORRECTIONS}*.parquet"))
         stale = ledger.other_contracts(self.contract.name, self.contract.digest)
         if stale:
             self._warn(

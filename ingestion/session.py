@@ -17,11 +17,14 @@ import pyarrow.parquet as pq
 from expectations.contract import Contract
 from ingestion.files import Paths
 from ingestion.sql import literal
+from privacy.suppression import Suppression
 from privacy.tokens import TokenKey, tokenise
 from privacy.vault import ENTRIES, Sealer
 
 #: So many tokens are remembered for each type between chunks.
 TOKEN_CACHE = 1_000_000
+#: How the names of batches begin that correct a person's record, and have no file of a source.
+CORRECTIONS = "correction-"
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,13 @@ class IngestKeys:
         record: Salts record hashes. It stays when the token key is rotated: what was read before
             must still be recognised.
         sealer: Adds clear values to the vault; None keeps them nowhere.
+        suppressed: Who was erased and is kept out; None is nobody.
     """
 
     token: TokenKey
     record: bytes = field(repr=False)
     sealer: Sealer | None = None
+    suppressed: Suppression | None = None
 
 
 @dataclass(frozen=True)

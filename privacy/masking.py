@@ -13,7 +13,7 @@ with hard forms and look-alikes: `pytest tests/unit/privacy/test_masking.py -s`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 
 import phonenumbers
@@ -22,6 +22,7 @@ from stdnum.cn import ric
 from stdnum.us import ssn
 
 from privacy.masking_forms import (
+    BLANK,
     CARD_ISSUERS,
     CHINESE_ADDRESS,
     CHINESE_LANDLINE,
@@ -40,7 +41,9 @@ from privacy.masking_forms import (
     IS_PRICE_AFTER,
     IS_PRICE_BEFORE,
     LONG_NUMBER,
-    PHONE_FORM,
+    PHONE_END,
+    PHONE_PART,
+    PHONE_RUN,
     WIDE,
     WRITTEN_DAY,
 )
@@ -52,7 +55,14 @@ REGIONS = ("CN", "US")
 #: So much text before a number says what it is.
 CONTEXT = 14
 
+#: Digits of a telephone number, with an exit code.
+PHONE_DIGITS = range(7, 18)
+#: And so many groups of them at most: each neighbouring few are tried.
+PHONE_PARTS = 7
+
 Span = tuple[int, int]
+#: Start, end, and place in FINDERS.
+Found = tuple[int, int, int]
 
 
 def mask(text: str) -> str:
@@ -65,18 +75,41 @@ def mask(text: str) -> str:
         The text; the same object if nothing was found.
     """
     plain = text.translate(WIDE)  # of the same length: places in it are places in `text`
-    taken: list[tuple[int, int, str]] = []
-    for mark, find in FINDERS:
-        for start, end in find(plain):
-            if all(end <= begun or start >= ended for begun, ended, _ in taken):
-                taken.append((start, end, mark))
+    taken: list[Found] = []
+    while found := _scan(plain):
+        taken += found
+        # What is found hides what stands beside it: a number after a number. So look again.
+        for start, end, _ in found:
+            plain = f"{plain[:start]}{BLANK * (end - start)}{plain[end:]}"
     if not taken:
         return text
     parts, at = [], 0
-    for start, end, mark in sorted(taken):
-        parts += [text[at:start], mark]
+    for start, end, order in _merged(taken):
+        parts += [text[at:start], FINDERS[order][0]]
         at = end
     return "".join([*parts, text[at:]])
+
+
+def _scan(plain: str) -> list[Found]:
+    """What each kind's finder sees, without regard to the others, overlaps made one.
+
+    Two secrets side by side can look like a third: then all three are found.
+    """
+    return _merged(
+        (start, end, order) for order, (_, find) in enumerate(FINDERS) for start, end in find(plain)
+    )
+
+
+def _merged(found: Iterable[Found]) -> list[Found]:
+    """Spans in order, those that overlap as one, under the mark that has precedence."""
+    merged: list[Found] = []
+    for start, end, order in sorted(found):
+        if merged and start < merged[-1][1]:
+            begun, ended, first = merged[-1]
+            merged[-1] = (begun, max(end, ended), min(order, first))
+        else:
+            merged.append((start, end, order))
+    return merged
 
 
 def _emails(text: str) -> Iterator[Span]:
@@ -87,7 +120,7 @@ def _emails(text: str) -> Iterator[Span]:
 def _ibans(text: str) -> Iterator[Span]:
     """The longest valid IBAN from each beginning: words may follow without a stop."""
     for match in IBAN_BEGIN.finditer(text):
-        for end in range(match.end(), match.start() + 14, -1):
+        for end in range(match.end(1), match.start() + 14, -1):
             if text[end - 1].isalnum() and iban.is_valid(text[match.start() : end]):
                 yield match.start(), end
                 break
@@ -103,26 +136,27 @@ def _groups(text: str) -> Iterator[list[Span]]:
 
 
 def _joined(text: str, lengths: range, accept: Callable[[str, str, str], bool]) -> Iterator[Span]:
-    """Neighbouring groups that together have a length and are accepted, the longest first."""
+    """All neighbouring groups that together have a length and are accepted.
+
+    All of them: of two numbers side by side the end of one and the beginning of the other can
+    pass for a number, and must not hide the two.
+    """
     for groups in _groups(text):
-        first = 0
-        while first < len(groups):
-            start = groups[first][0]
-            for last in range(len(groups) - 1, first - 1, -1):
-                end = groups[last][1]
-                joined = "".join(text[a:b] for a, b in groups[first : last + 1])
+        for first, (start, _) in enumerate(groups):
+            joined = ""
+            for begun, end in groups[first:]:
+                joined += text[begun:end]
+                if len(joined) >= lengths.stop:
+                    break
                 if len(joined) in lengths and accept(
                     joined.upper(), text[start:end], text[max(0, start - CONTEXT) : start]
                 ):
                     yield start, end
-                    first = last
-                    break
-            first += 1
 
 
 def _is_resident_id(number: str, _shown: str, before: str) -> bool:
-    if len(number) == 18 and ric.is_valid(number):
-        return True
+    if len(number) == 18 and _is_day(number[6:14]) and ric.calc_check_digit(number) == number[17]:
+        return True  # the library's own check fails for districts that it does not know
     if before[-1:].isdigit() or before[-2:-1].isdigit():
         return False  # the end of something longer
     # The old form has no check digit; in the new one people mistype it.
@@ -155,19 +189,31 @@ def _cards(text: str) -> Iterator[Span]:
 
 def _phones(text: str) -> Iterator[Span]:
     for form in (CHINESE_MOBILE, CHINESE_LANDLINE):
-        yield from (match.span() for match in form.finditer(text))
-    for match in PHONE_FORM.finditer(text):
-        if WRITTEN_DAY.match(match[0]) or _is_price(text, *match.span()):
-            continue
-        shown = match[0].strip(" -.")
-        called = IS_CODE_BEFORE if shown.isdigit() else IS_CODE_ADJACENT
-        if not called.search(text[max(0, match.start() - CONTEXT) : match.start()]) and any(
-            _is_phone(shown, region) for region in REGIONS
-        ):
-            yield match.span()
+        yield from (match.span(1) for match in form.finditer(text))
+    for match in PHONE_RUN.finditer(text):
+        parts = [
+            (match.start() + part.start(), match.start() + part.end())
+            for part in PHONE_PART.finditer(match[0])
+        ]
+        if not PHONE_END.match(text, match.end()):
+            parts.pop()
+        for first, (start, _) in enumerate(parts):
+            near = parts[first : first + PHONE_PARTS]
+            yield from ((start, end) for _, end in near if _is_phone_there(text, start, end))
     for match in LONG_NUMBER.finditer(text):
         if IS_PHONE_BEFORE.search(text[max(0, match.start() - CONTEXT) : match.start()]):
             yield match.span()
+
+
+def _is_phone_there(text: str, start: int, end: int) -> bool:
+    """Whether these parts of a run of digits are a number, and not a day, a price or a code."""
+    shown = text[start:end]
+    if sum(map(str.isdigit, shown)) not in PHONE_DIGITS or WRITTEN_DAY.match(shown):
+        return False
+    called = IS_CODE_BEFORE if shown.isdigit() else IS_CODE_ADJACENT
+    if called.search(text[max(0, start - CONTEXT) : start]) or _is_price(text, start, end):
+        return False
+    return any(_is_phone(shown, region) for region in REGIONS)
 
 
 def _is_phone(shown: str, region: str) -> bool:
@@ -214,7 +260,7 @@ def _is_code(text: str, start: int) -> bool:
     return IS_CODE_BEFORE.search(text[max(0, start - CONTEXT) : start]) is not None
 
 
-#: In order of precedence: what one has found, the next leave alone.
+#: In order of precedence: of overlapping finds the first's mark stands.
 FINDERS: tuple[tuple[str, Callable[[str], Iterator[Span]]], ...] = (
     (EMAIL_MARK, _emails),
     (IBAN_MARK, _ibans),

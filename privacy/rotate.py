@@ -194,6 +194,7 @@ ROTATORS: Mapping[str, Rotator] = MappingProxyType(
         "quarantine": _below("lake/quarantine"),
         "held records": _below("lake/held"),
         "ml outputs": _below("lake/ml"),
+        "shared identifiers": _below("lake/erased"),
         "rebuilds of the past": _rebuilds,
         "ledger": _database("ledger.sqlite"),
     }

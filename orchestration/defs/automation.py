@@ -17,6 +17,7 @@ from orchestration.lib.audit import record_run_end
 from orchestration.lib.ml_assets import output_keys
 from orchestration.lib.partitions import daily_partitions
 from orchestration.lib.raw_assets import ingestion_paths
+from orchestration.lib.redaction import redacted
 from orchestration.lib.run_guard import end_dead_runs
 from orchestration.lib.run_parameters import AsOfError, at_day
 from orchestration.lib.summary import collect, write_summary
@@ -51,6 +52,7 @@ weekly_retrain = dg.ScheduleDefinition(
 
 
 @dg.sensor(job=daily, minimum_interval_seconds=30)
+@redacted
 def new_files(
     context: dg.SensorEvaluationContext, habitus: ResourceParam[Settings]
 ) -> dg.SensorResult | dg.SkipReason:
@@ -72,6 +74,7 @@ def new_files(
 
 
 @dg.run_failure_sensor(default_status=dg.DefaultSensorStatus.RUNNING)
+@redacted
 def summary_of_failed_runs(
     context: dg.RunFailureSensorContext, habitus: ResourceParam[Settings]
 ) -> None:
@@ -85,6 +88,7 @@ def summary_of_failed_runs(
 
 
 @dg.sensor(job=daily, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+@redacted
 def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Mark runs as failed whose process is gone; it never asks for a run.
 

@@ -17,6 +17,7 @@ from expectations.runner import applicable, mount, run_suites
 from expectations.suite import Suite
 from orchestration.config import Settings
 from orchestration.lib.lake import ALIAS, attach, create_input_views
+from orchestration.lib.redaction import redacted
 from orchestration.lib.warehouse import new_connection
 
 CHECK = "expectations"
@@ -88,6 +89,7 @@ def _step(
             for table in dict.fromkeys(suite.table for suite in suites)
         ],
     )
+    @redacted
     def check(
         context: AssetCheckExecutionContext, habitus: ResourceParam[Settings]
     ) -> Iterator[dg.AssetCheckResult]:

@@ -18,6 +18,7 @@ from orchestration.config import Settings
 from orchestration.lib.consent import keep_permitted, purposes_of
 from orchestration.lib.dbt_steps import ensure_manifest, load_manifest
 from orchestration.lib.metadata import png_markdown
+from orchestration.lib.redaction import redacted
 from orchestration.lib.secrets import keyring
 from orchestration.lib.warehouse import reader, run_clock
 from privacy.keys import MODEL
@@ -132,6 +133,7 @@ def ml_asset(output: Output) -> AssetsDefinition:
             for table in output.tables
         ],
     )
+    @redacted
     def compute(
         context: AssetExecutionContext, habitus: ResourceParam[Settings]
     ) -> Iterator[dg.MaterializeResult]:

@@ -14,6 +14,7 @@ from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, 
 from expectations.contract import Contract, Entity
 from ingestion import Paths, SourceResult, ingest_entity
 from orchestration.config import Settings
+from orchestration.lib.redaction import redacted
 from orchestration.lib.secrets import ingest_keys
 from orchestration.lib.warehouse import raw_columns, raw_row_count
 
@@ -93,6 +94,7 @@ def raw_asset(
             )
         ],
     )
+    @redacted
     def ingest(
         context: AssetExecutionContext, habitus: ResourceParam[Settings]
     ) -> MaterializeResult:

@@ -18,7 +18,7 @@ from orchestration.lib.publication import write_atomically
 
 AS_OF_TAG = "habitus/as_of"
 # What a rebuild of the past shares with the present: it is written once and never changed.
-SHARED = ("raw", "quarantine")
+SHARED = ("raw", "quarantine", "erased")
 
 
 class AsOfError(ValueError):

@@ -11,6 +11,7 @@ from ingestion.ledger import Ledger
 from orchestration.config import Settings
 from privacy.keys import RECORD, TOKEN, Keyring
 from privacy.rotate import enter_version
+from privacy.suppression import read_list, suppression_secret
 from privacy.tokens import TokenKey
 from privacy.vault import Vault
 
@@ -40,7 +41,10 @@ def ingest_keys(habitus: Settings) -> IngestKeys:
     record = keys.current(RECORD)
     token = keys.current(TOKEN)
     enter_version(habitus.vault, token.version, is_new=not habitus.ledger.exists())
-    return IngestKeys(TokenKey.of(token), record.secret, vault(habitus).sealer)
+    out = read_list(
+        habitus.deployment_home / "erasures" / "suppressed.txt", suppression_secret(record.secret)
+    )
+    return IngestKeys(TokenKey.of(token), record.secret, vault(habitus).sealer, out)
 
 
 def tidy_vault(habitus: Settings) -> int:

@@ -1,6 +1,6 @@
 """Unique personal values, the sources that carry them, and a run of the whole line over them.
 
-    python canaries.py HOME CONTRACTS
+    python canaries.py CONTRACTS < input.json
 
 What does not belong here: looking for them (search.py), what must hold (test_canaries.py).
 """
@@ -8,13 +8,17 @@ What does not belong here: looking for them (search.py), what must hold (test_ca
 import gzip
 import json
 import sys
+import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+import dagster as dg
+import duckdb
+from typer.testing import CliRunner
 
 HEAD = "Id,Mail,Phone,Name,Login,City,Tier,Joined,Passport,Card,Home,Spent\n"
 DAY = datetime(2025, 3, 1, 8, 0, 0)
@@ -228,8 +232,8 @@ def _tickets(planted: Planted) -> bytes:
     return (
         "Ticket,Id,At,Body\n"
         f'T1,C1,2025-02-01T10:00:00,"Call {parts[0]} or write {parts[1]}, '
-        f'no. {parts[2]}, card {parts[3]}"\n'
-        f'T2,C2,never,"Call {bad[0]}, {bad[1]}, {bad[2]}, {bad[3]}."\n'
+        f'no. {parts[2]} {parts[3]}"\n'
+        f'T2,C2,never,"Call {bad[0]} {bad[1]} {bad[2]} {bad[3]}."\n'
     ).encode()
 
 
@@ -264,7 +268,10 @@ def land(landing: Path) -> Planted:
     for name, data in files:
         (landing / name).parent.mkdir(parents=True, exist_ok=True)
         (landing / name).write_bytes(data)
-    mended = _person(Planted(), "to mend")  # the same columns; other values are planted here
+    for step in FAULTS:
+        for kind in KINDS:
+            planted(f"fault in {step}", kind)
+    mended = _person(planted, "mended")
     (landing.parent / "mended").mkdir()
     (landing.parent / "mended" / "i.csv").write_text(HEAD + mended)
     return planted
@@ -273,67 +280,116 @@ def land(landing: Path) -> Planted:
 # ---- the line
 
 
-@contextmanager
-def _failing(target: str) -> Iterator[None]:
-    """A part of the line raises when it is called."""
+def failing(planted: Mapping[str, str]) -> Callable[..., None]:
+    """What raises when it is called, with values in the error, in its notes and in its cause.
+
+    Args:
+        planted: name, phone, email, address.
+    """
 
     def fail(*_args: object, **_options: object) -> None:
-        raise RuntimeError("failed on purpose")
+        try:
+            duckdb.connect().execute("select cast(? as date)", [planted["name"]])
+        except duckdb.Error as error:
+            error.add_note(planted["address"])
+            raise KeyError(f"{planted['phone']} of {planted['email']}") from error
 
-    with mock.patch(target, fail):
-        yield
+    return fail
 
 
-#: Step -> what fails in it, and the job that soonest gets there.
+#: Step -> what fails in it, and the job that soonest gets there; in this order.
 FAULTS = {
     "ingestion": ("orchestration.lib.raw_assets.ingest_entity", "everything"),
     "expectations": ("orchestration.lib.gates.run_suites", "everything"),
+    "dbt": ("orchestration.lib.dbt_steps.warm_client", "everything"),
     "ml": ("orchestration.lib.ml_assets.run_output", "retrain"),
-    "publication": ("orchestration.defs.publication.assets.swap_pointer", "retrain"),
+    "publication": ("orchestration.defs.publication.assets.swap_pointer", "only_snapshot"),
+    "report": ("orchestration.lib.evaluation.report_data", "only_report"),
 }
+#: Those of a line that was never whole come before the run that is.
+FIRST = ("ingestion", "expectations", "dbt")
+KINDS = ("name", "phone", "email", "address")
 
 
-def _runs(habitus: Any, run: Callable[[str], str]) -> dict[str, str]:
+def _runs(habitus: Any, run: Callable[[str], str], planted: Mapping[str, str]) -> dict[str, str]:
     """Runs that fail at each step, and in their midst the one that comes to its end."""
     statuses = {}
 
     def fail(step: str) -> None:
         target, job = FAULTS[step]
-        with _failing(target):
+        values = {kind: planted[f"fault in {step}.{kind}"] for kind in KINDS}
+        with mock.patch(target, failing(values)):
             statuses[step] = run(job)
 
-    fail("ingestion")
-    fail("expectations")
+    for step in FIRST:
+        fail(step)
     broken = habitus.lake / "raw" / "orders" / "broken.parquet"
     broken.write_bytes(b"PAR1 no Parquet")
-    statuses["dbt"] = run("everything")
+    statuses["dbt's own"] = run("everything")
     broken.unlink()
     statuses["good"] = run("everything")
-    fail("ml")
-    fail("publication")
+    for step in FAULTS:
+        if step not in FIRST:
+            fail(step)
     return statuses
 
 
+def _said(arguments: Sequence[str]) -> int:
+    """A command of habitus, in this process: importing it takes longer than what it does."""
+    from habitus.cli import app
+
+    done = CliRunner().invoke(app, list(arguments))
+    print(done.output)
+    if done.exc_info is not None:
+        traceback.print_exception(*done.exc_info)
+    return done.exit_code
+
+
+def _jobs(loaded: Any) -> Any:
+    """The deployment's definitions, with jobs of a single step."""
+    steps = {"only_snapshot": "snapshot", "only_report": "report"}
+    jobs = [
+        dg.define_asset_job(
+            job, selection=dg.AssetSelection.assets(dg.AssetKey(["publication", s]))
+        )
+        for job, s in steps.items()
+    ]
+    return dg.Definitions.merge(loaded, dg.Definitions(jobs=jobs))
+
+
 def main() -> None:
-    """Run the line; print what each run came to."""
+    """Run the line over contracts, then commands; print what each came to.
+
+    Arguments: the folder of contracts. Input: JSON of `planted`, label -> value, and `commands`, a
+    list of lists of arguments.
+    """
     from habitus.runs import run_job
     from orchestration.config import activate, settings
     from orchestration.definitions import defs
     from orchestration.lib.dbt_server import warm_dbt
 
+    given = json.load(sys.stdin)
     habitus = activate(settings(sys.argv[1]))
-
-    loaded = defs()
+    loaded = _jobs(defs())
+    seconds: dict[str, float] = {}
 
     def run(job: str) -> str:
         warm_dbt(habitus)
+        begun = time.monotonic()
         try:
             return str(run_job(habitus, loaded, job=job)["status"])
         except Exception as error:  # noqa: BLE001  what a user would see is searched too
             traceback.print_exc()
             return type(error).__name__
+        finally:
+            seconds[f"{len(seconds)} {job}"] = round(time.monotonic() - begun, 1)
 
-    print("STATUSES " + json.dumps(_runs(habitus, run)), flush=True)
+    statuses = _runs(habitus, run, given["planted"])
+    begun = time.monotonic()
+    codes = {" ".join(arguments): _said(arguments) for arguments in given["commands"]}
+    seconds["commands"] = round(time.monotonic() - begun, 1)
+    told = {"statuses": statuses, "codes": codes, "seconds": seconds}
+    print("TOLD " + json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ from orchestration.lib.publication import (
     write_atomically,
     writer,
 )
+from orchestration.lib.redaction import described, redacted
+from orchestration.lib.rights_registry import require_registered
 from orchestration.lib.secrets import tidy_vault
 from orchestration.lib.summary import collect, write_summary
 from orchestration.lib.warehouse import (
@@ -57,6 +59,7 @@ _published = [
     pool="warehouse",
     automation_condition=dg.AutomationCondition.eager(),
 )
+@redacted
 def snapshot(context: AssetExecutionContext, habitus: ResourceParam[Settings]) -> MaterializeResult:
     """The pointer that every reader pins: from here on they see this run's tables, all at once."""
     _require_whole(context, habitus)
@@ -87,7 +90,10 @@ def snapshot(context: AssetExecutionContext, habitus: ResourceParam[Settings]) -
 
 
 def _require_whole(context: AssetExecutionContext, habitus: Settings) -> None:
-    """Fail unless all that this run planned is made, and nothing of a failed run is left."""
+    """Fail unless all that this run planned is made, and nothing of a failed run is left.
+
+    And unless people can be erased from every table.
+    """
     instance, run = context.instance, context.run
     graph = context.job_def.asset_layer.asset_graph
     require_planned(instance, run.run_id, graph.get_ancestor_asset_keys(context.asset_key))
@@ -96,6 +102,7 @@ def _require_whole(context: AssetExecutionContext, habitus: Settings) -> None:
     except NothingPublishedError:
         since = None
     require_no_halves(instance, run, since=since, steps=_steps, tables=_published)
+    require_registered(habitus, load_manifest(ensure_manifest(habitus)))
 
 
 def _maintain(context: AssetExecutionContext, habitus: Settings) -> None:
@@ -105,7 +112,7 @@ def _maintain(context: AssetExecutionContext, habitus: Settings) -> None:
         note_published(habitus)
         tidy_vault(habitus)
     except (duckdb.Error, OSError, SealError, KeyringError) as error:
-        context.log.warning(f"published, but old versions were not cleaned up: {error}")
+        context.log.warning(f"published, but old versions were not cleaned up: {described(error)}")
     else:
         context.log.info(
             f"removed {done.versions} snapshots with {done.files} files, and {done.orphans} "
@@ -121,6 +128,7 @@ def _maintain(context: AssetExecutionContext, habitus: Settings) -> None:
     owners=["team:data-science"],
     automation_condition=dg.AutomationCondition.eager(),
 )
+@redacted
 def report(context: AssetExecutionContext, habitus: ResourceParam[Settings]) -> MaterializeResult:
     """The evaluation report of the run, in English and Chinese, and its JSON."""
     # What draws takes seconds to import, which who only loads the definitions need not wait for.

@@ -33,6 +33,17 @@ leaf_links as (
     inner join components
         on edges.left_id_type = components.id_type and edges.left_id = components.id_value
     group by edges.right_id_type, edges.right_id, components.root
+    union all
+    -- Who was erased goes on counting: what happened anonymously on a device that two people used
+    -- must not become the other's.
+    select
+        id_type,
+        id_value,
+        'erased:' || mark as root,
+        known_at,
+        'erased' as rule,
+        false as is_known
+    from {{ ref('stg_identity_shared') }}
 ),
 
 leaf_counts as (
@@ -58,7 +69,9 @@ owned as (
         leaf_counts.is_known
     from leaf_counts
     inner join leaf_kinds on leaf_counts.id_type = leaf_kinds.id_type
-    where leaf_counts.persons <= leaf_kinds.max_customers
+    where
+        leaf_counts.persons <= leaf_kinds.max_customers
+        and leaf_counts.root not like 'erased:%'
 ),
 
 -- A cookie that nobody logged in with belongs to the owner of the device it lives on.

@@ -39,14 +39,38 @@ nodes as (
     group by id_type, id_value
 ),
 
+-- Who was erased goes on counting: else an identifier that people share would name one of them.
+erased as (
+    select
+        id_type,
+        id_value,
+        sum(customers) as customers,
+        min(known_at) as known_at
+    from {{ ref('stg_identity_shared') }}
+    group by id_type, id_value
+),
+
 customers as (
     select
-        right_id_type as id_type,
-        right_id as id_value,
-        count(distinct left_id) as customers
-    from edges
-    where left_id_type = 'customer'
-    group by right_id_type, right_id
+        id_type,
+        id_value,
+        sum(customers) as customers
+    from (
+        select
+            right_id_type as id_type,
+            right_id as id_value,
+            count(distinct left_id) as customers
+        from edges
+        where left_id_type = 'customer'
+        group by right_id_type, right_id
+        union all
+        select
+            id_type,
+            id_value,
+            customers
+        from erased
+    ) as counted
+    group by id_type, id_value
 ),
 
 -- Names that guests gave with an address: an account may order for others, a guest may not.
@@ -83,7 +107,7 @@ final as (
         {{ node('nodes.id_type', 'nodes.id_value') }} as node,
         nodes.id_type,
         nodes.id_value,
-        nodes.known_at,
+        least(nodes.known_at, coalesce(erased.known_at, nodes.known_at)) as known_at,
         cast(coalesce(customers.customers, 0) as bigint) as customers,
         cast(coalesce(names.names, 0) as bigint) as names,
         case
@@ -96,6 +120,8 @@ final as (
     inner join limits on nodes.id_type = limits.id_type
     left join customers
         on nodes.id_type = customers.id_type and nodes.id_value = customers.id_value
+    left join erased
+        on nodes.id_type = erased.id_type and nodes.id_value = erased.id_value
     left join names
         on nodes.id_type = names.id_type and nodes.id_value = names.id_value
     left join kiosk_names
