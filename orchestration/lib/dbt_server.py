@@ -151,7 +151,8 @@ class DbtServer:
         return [sys.executable, "-IS", str(CLIENT), self._socket]
 
     def stop(self) -> None:
-        """End the server, and dbt if it still runs."""
+        """End the server, and dbt if it still runs; it has nothing to save."""
+        self._process.kill()
         self._process.communicate()
         self._folder.cleanup()
 
