@@ -45,7 +45,7 @@ demo: install  ## generate the shop's sources and run the main job on them
 
 test: install  ## ruff, mypy, SQL lint, then all tests
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/pytest -n 2 --dist loadfile
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not hours"
 
 lint: install  ## ruff, mypy, SQL lint
 	@$(BIN)/ruff check .
@@ -70,6 +70,7 @@ bench-increment: install  ## one more day on a year of history, at two sizes; sl
 
 faults: install  ## the fault matrix and kills at random; takes hours
 	@$(BIN)/pytest -q tests/faults
+	@$(BIN)/pytest -q -m hours
 	@$(BIN)/python -W ignore tests/faults --home $(or $(FAULTS_HOME),$(HABITUS_HOME)-faults)
 
 lock: install  ## compile the lock files anew

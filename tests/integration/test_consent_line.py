@@ -26,7 +26,7 @@ from orchestration.lib.warehouse import published_connection
 from privacy.keys import TOKEN
 from privacy.tokens import TokenKey, tokenise
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.hours
 
 ML_TABLES = ("behaviour_clusters", "churn_backtest", "churn_scores")
 PURPOSES = ("personalisation", "analytics", "marketing")

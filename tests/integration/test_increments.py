@@ -72,7 +72,7 @@ def test_increments_equal_a_full_build(habitus: Settings, server: DbtServer, see
     holds(habitus, server, seed, days=5)
 
 
-@pytest.mark.slow
+@pytest.mark.hours
 @settings(max_examples=20, deadline=None, suppress_health_check=QUIET)
 @given(seed=SEEDS)
 def test_increments_equal_a_full_build_often(

@@ -323,7 +323,7 @@ def test_a_file_that_was_forgotten_is_found(shop: Shop) -> None:
         path.unlink()
 
 
-@pytest.mark.slow
+@pytest.mark.hours
 def test_the_next_run_leaves_others_as_they_were(shop: Shop, tmp_path: Path) -> None:
     command("run")
     assert traces(shop) == []

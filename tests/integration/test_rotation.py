@@ -104,7 +104,7 @@ def old_tokens(home: Path) -> list[str]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.hours
 def test_only_tokens_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HABITUS_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HABITUS_CONTRACTS", "shop")
