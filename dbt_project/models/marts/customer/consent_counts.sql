@@ -88,11 +88,18 @@ ranks as (
 ),
 
 -- Numbers of two purposes can tell of few people whom neither tells of: those who refused the one
--- and not the other. So with each purpose, who has said the same of it and of all before it.
+-- and not the other. So with each purpose, who has said the same of it and of all before it: their
+-- answers as the digits of one number.
 profiles as (
     select
         ranks.place,
-        string_agg(states.state, ',') over (
+        sum(
+            cast(
+                case states.state when 'permitted' then 1 when 'refused' then 2 else 3 end
+                * power(4, ranks.place)
+                as decimal(38, 0)
+            )
+        ) over (
             partition by states.customer
             order by ranks.place
             rows between unbounded preceding and current row
