@@ -70,11 +70,12 @@ sizes as (
     group by purpose, state
 ),
 
--- Those of which all say the same come first: they part nobody.
+-- Those of which all say the same come first: they part nobody. One partition: a handful of rows.
 ranks as (
     select
         purpose,
         row_number() over (
+            partition by 1
             order by
                 count(*),
                 {%- for purpose in purposes() %}
