@@ -36,7 +36,8 @@ def models(folder: str) -> set[str]:
 
 
 def test_every_expected_key(defs: dg.Definitions) -> None:
-    expected = {f"raw/{name}" for name in load_entities()} | {"raw/run"}
+    expected = {f"raw/{name}" for name in load_entities()}
+    expected |= {"raw/run", "raw/identity_shared"}
     for layer in ("staging", "intermediate", "behaviour", "marts"):
         expected |= models(layer)
     expected |= {f"ml/{table.name}" for table in TABLES}
