@@ -250,7 +250,7 @@ def _with_facts(
     context: AssetExecutionContext,
     habitus: Settings,
     target: Path,
-    forward: bool,
+    forward: bool = False,
 ) -> Iterator[Any]:
     """Add facts to each model as dbt reports it built; fail if it is silent about one."""
     made = set()
