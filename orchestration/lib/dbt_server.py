@@ -31,6 +31,7 @@ import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 from orchestration.config import REPO, Settings, activate, settings
@@ -203,7 +204,13 @@ def _run(manifest: Any, request: dict[str, Any], fds: list[int]) -> NoReturn:
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
     # A shell's background jobs begin with interrupts ignored; ours only come on purpose.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    interrupts: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        interrupts.append(number)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, interrupt)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     done = dbtRunner(manifest=manifest).invoke(request["arguments"])
     if done.exception is not None:
@@ -212,6 +219,9 @@ def _run(manifest: Any, request: dict[str, Any], fds: list[int]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     # Not sys.exit: threads of C libraries stayed in the server, and their clean-up here aborts.
+    if interrupts:
+        # Raised where nothing may raise, an interrupt is dropped, and dbt would end as if well.
+        os._exit(128 + interrupts[0])
     os._exit(0 if done.success else 2 if done.exception is not None else 1)
 
 
