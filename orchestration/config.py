@@ -7,8 +7,8 @@ Public interface: `HABITUS_HOME`, `HABITUS_CONTRACTS`, `HABITUS_TARGET`. The res
 defaults that fit two cores and a laptop's memory.
 """
 
+import json
 import os
-import shutil
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -176,6 +176,8 @@ class Settings:
             "HABITUS_K": str(self.k),
             "HABITUS_DEPLOYMENT_HOME": str(self.version_home),
             "DAGSTER_HOME": str(self.dagster_home),
+            # What a run plans is some 200 events; they are stored at once.
+            "DAGSTER_EVENT_BATCH_SIZE": "1000",
             "DBT_TARGET_PATH": str(self.dbt_home / "target"),
             "DBT_LOG_PATH": str(self.dbt_home / "logs"),
         }
@@ -256,5 +258,7 @@ def activate(chosen: Settings) -> Settings:
     for folder in (chosen.landing, chosen.lake, chosen.models, chosen.docs, chosen.reports):
         folder.mkdir(parents=True, exist_ok=True)
     chosen.dagster_home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(REPO / "dagster.yaml", chosen.dagster_home / "dagster.yaml")
+    events = json.dumps(str(chosen.dagster_home / "history" / "runs"))
+    instance = (REPO / "dagster.yaml").read_text().replace("$DAGSTER_HOME/history/runs", events)
+    (chosen.dagster_home / "dagster.yaml").write_text(instance)
     return chosen

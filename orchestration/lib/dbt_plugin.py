@@ -10,7 +10,7 @@ import duckdb
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 from dbt.adapters.duckdb.plugins import BasePlugin
 
-from orchestration.lib.lake import LakeError, attach, create_input_views
+from orchestration.lib.lake import UNSIGNED, LakeError, attach, create_input_views
 
 
 class Plugin(BasePlugin):
@@ -37,7 +37,7 @@ class Plugin(BasePlugin):
             creds: dbt's credentials, unused.
             config: Changed in place; goes to `duckdb.connect`.
         """
-        config["autoinstall_known_extensions"] = False
+        config.update(autoinstall_known_extensions=False, **UNSIGNED)
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Attach the lake for writing and create the views over its inputs.

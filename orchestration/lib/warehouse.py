@@ -15,7 +15,7 @@ import duckdb
 from expectations.contract import Entity
 from ingestion.sql import ident
 from orchestration.config import Settings
-from orchestration.lib.lake import ALIAS, attach, create_input_views
+from orchestration.lib.lake import ALIAS, UNSIGNED, attach, create_input_views, load_extensions
 from orchestration.lib.publication import read_pointer
 
 # The layers that are published; the others are working state.
@@ -31,11 +31,13 @@ class TableFacts:
 
 
 def new_connection(habitus: Settings) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB with this deployment's limits and UTC."""
-    return duckdb.connect(
+    """An in-memory DuckDB with this deployment's limits, ready for `attach`."""
+    con = duckdb.connect(
         ":memory:",
-        config={"memory_limit": habitus.memory_limit, "threads": habitus.threads},
+        config={"memory_limit": habitus.memory_limit, "threads": habitus.threads, **UNSIGNED},
     )
+    load_extensions(con)
+    return con
 
 
 @contextmanager

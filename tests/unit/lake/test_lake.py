@@ -1,13 +1,15 @@
 """`orchestration.lib.lake`: attaching, pinning, the input views and their errors."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
+import duckdb_extension_ducklake
 import pytest
 
 from orchestration.lib.dbt_plugin import Plugin
-from orchestration.lib.lake import LakeError, attach, create_input_views
+from orchestration.lib.lake import UNSIGNED, LakeError, attach, create_input_views
 
 
 def make_lake(home: Path) -> int:
@@ -133,3 +135,16 @@ def test_held_records_wait_outside(tmp_path: Path) -> None:
         rows = con.execute("select _row_number from raw.order_items order by 1").fetchall()
         assert rows == [(1,), (3,)]
         assert con.execute("select count(*) from raw.orders").fetchone() == (3,)
+
+
+def test_nothing_unsigned_can_be_loaded_afterwards(tmp_path: Path) -> None:
+    with closing(duckdb.connect(config=UNSIGNED)) as con:
+        attach(con, tmp_path, read_only=False)
+        with pytest.raises(duckdb.InvalidInputException, match="allow_unsigned_extensions"):
+            con.execute("set allow_unsigned_extensions = true")
+        package = Path(next(iter(duckdb_extension_ducklake.__path__)))
+        signed = next(package.rglob("*.duckdb_extension"))
+        other = tmp_path / "other.duckdb_extension"
+        other.write_bytes(signed.read_bytes()[:-8] + b"unsigned")
+        with pytest.raises(duckdb.IOException, match="signature"):
+            con.execute(f"load '{other}'")
