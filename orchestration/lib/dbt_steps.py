@@ -140,7 +140,8 @@ def warm_client(habitus: Settings) -> DbtCliResource:
         profiles_dir=str(PROJECT_DIR),
         target=habitus.target,
         dbt_executable=executable,
-        global_config_flags=flags,
+        # Nobody reads what dbt would write of itself after each step: a second of each.
+        global_config_flags=[*flags, "--no-write-json"],
     )
 
 
