@@ -33,14 +33,14 @@ where not (activity in ('order_completed', 'order_refunded', 'order_cancelled')
     and order_id in (select order_id from raw_orders));
 """
 
+# Of {events}: all of them, or those to be cut anew.
 SESSIONS = """
-create table sessions as
 with flagged as (
     select *, coalesce(device, identified) as visitor, case
         when lag(identified) over w <> identified then 1
         when lag(ts) over w is null or ts - lag(ts) over w > interval 30 minutes then 1
         else 0 end as starts
-    from events where coalesce(device, identified) is not null
+    from {events} where coalesce(device, identified) is not null
     window w as (partition by coalesce(device, identified) order by ts, event_id)
 ), numbered as (
     select *, sum(starts) over (partition by visitor order by ts, event_id rows unbounded preceding)
@@ -73,17 +73,17 @@ where coalesce(lower(trim(status)), 'completed') = 'completed'
     and coalesce(revenue, total - coalesce(shipping, 0) - coalesce(tax, 0)) > 0;
 """
 
+# Of {events} and {orders}: all of them, or those of the days to be counted anew.
 DAYS = """
-create table customer_days as
 select customer, day, sum(page_views) as page_views, sum(product_views) as product_views,
     sum(cart_adds) as cart_adds, sum(orders) as orders, sum(revenue) as revenue
 from (
     select customer, ts::date as day, count(*) filter (activity = 'page_viewed') as page_views,
         count(*) filter (activity = 'product_viewed') as product_views,
         count(*) filter (activity = 'product_added') as cart_adds, 0 as orders, 0 as revenue
-    from events group by all
+    from {events} group by all
     union all
-    select customer, ordered_at::date, 0, 0, 0, count(*), sum(revenue) from orders group by all
+    select customer, ordered_at::date, 0, 0, 0, count(*), sum(revenue) from {orders} group by all
 ) where customer is not null group by all;
 """
 
@@ -150,8 +150,10 @@ def main(shop: Path, keep: bool = False) -> None:
         con.execute(f"create temp view raw_{name} as select * from read_parquet('{files}')")
     for name in GIVEN:
         con.execute(f"create table {name} as select * from read_parquet('{shop}/{name}.parquet')")
-    for sql in (EVENTS, SESSIONS, ORDERS, DAYS, RFM):
-        con.execute(sql)
+    con.execute(EVENTS + ORDERS)
+    con.execute("create table sessions as " + SESSIONS.format(events="events"))
+    con.execute("create table customer_days as " + DAYS.format(events="events", orders="orders"))
+    con.execute(RFM)
     for name in ("sessions", "customer_days", "rfm"):
         con.execute(f"copy {name} to '{out}/{name}.parquet'")
     if keep:

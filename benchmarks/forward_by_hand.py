@@ -27,7 +27,7 @@ select * from events where event_id in (select event_id from moved)
     or event_id in (select event_id from fresh);
 """
 
-APPLY = """
+RECUT = """
 delete from events where event_id in (select event_id from was);
 insert into events select * from arriving;
 create temp table touched as
@@ -46,22 +46,9 @@ select visitor, min(ts) from touched where visitor is not null and visitor not i
 create temp table cut as select visitor, min(cut_at) as cut_at from cuts group by visitor;
 delete from sessions using cut
 where sessions.visitor = cut.visitor and sessions.started_at >= cut.cut_at;
-insert into sessions
-with flagged as (
-    select events.*, coalesce(device, identified) as visitor, case
-        when lag(identified) over w <> identified then 1
-        when lag(ts) over w is null or ts - lag(ts) over w > interval 30 minutes then 1
-        else 0 end as starts
-    from events join cut on coalesce(device, identified) = cut.visitor and ts >= cut.cut_at
-    window w as (partition by coalesce(device, identified) order by ts, event_id)
-), numbered as (
-    select *, sum(starts) over (partition by visitor order by ts, event_id rows unbounded preceding)
-        as n from flagged
-)
-select visitor, n, coalesce(min_by(identified, (ts, event_id)) filter (identified is not null),
-        min(customer)) as customer,
-    min(ts) as started_at, max(ts) as ended_at, count(*) as events
-from numbered group by visitor, n;
+"""
+
+RECOUNT = """
 create temp table days as
 select distinct customer, ts::date as day from touched where customer is not null
 union select customer, ordered_at::date from (
@@ -70,19 +57,13 @@ delete from customer_days using days
 where customer_days.customer = days.customer and customer_days.day = days.day;
 drop table orders;
 create table orders as from new_orders;
-insert into customer_days
-select customer, day, sum(page_views), sum(product_views), sum(cart_adds), sum(orders), sum(revenue)
-from (
-    select customer, ts::date as day, count(*) filter (activity = 'page_viewed') as page_views,
-        count(*) filter (activity = 'product_viewed') as product_views,
-        count(*) filter (activity = 'product_added') as cart_adds, 0 as orders, 0 as revenue
-    from events where (customer, ts::date) in (from days) group by all
-    union all
-    select customer, ordered_at::date, 0, 0, 0, count(*), sum(revenue)
-    from orders where (customer, ordered_at::date) in (from days) group by all
-) group by all;
 drop table rfm;
 """
+
+EVENTS_TO_CUT = """(
+    select events.* from events join cut on coalesce(device, identified) = cut.visitor
+        and ts >= cut.cut_at
+)"""
 
 
 def main(shop: Path) -> None:
@@ -111,7 +92,14 @@ def main(shop: Path) -> None:
         name = "events" if table == "arriving" else "orders"
         text = sql.replace(f"create table {name} as", f"create temp table {table} as")
         con.execute(text.replace("join ids ", "join new_ids "))
-    con.execute(APPLY)
+    con.execute(RECUT)
+    con.execute("insert into sessions " + by_hand.SESSIONS.format(events=EVENTS_TO_CUT))
+    con.execute(RECOUNT)
+    changed = by_hand.DAYS.format(
+        events="(from events where (customer, ts::date) in (from days))",
+        orders="(from orders where (customer, ordered_at::date) in (from days))",
+    )
+    con.execute("insert into customer_days " + changed)
     con.execute(by_hand.RFM)
     for name in ("sessions", "customer_days", "rfm"):
         con.execute(f"copy {name} to '{out}/{name}.parquet'")
