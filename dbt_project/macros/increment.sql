@@ -14,6 +14,16 @@
     {{ return(found.rows[0][0]) }}
 {%- endmacro %}
 
+{#- Whether a relation is a table that increments bring forward. -#}
+{% macro is_brought_forward(relation) -%}
+    {%- if execute -%}
+        {%- for node in graph.nodes.values() if node.relation_name == relation | string -%}
+            {{ return(node.config.materialized == 'increment') }}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(false) }}
+{%- endmacro %}
+
 {#-
     The end of a model that can be brought forward: its rows, and the keys that go. What goes and
     comes again is replaced. `touched` is a relation of all keys that may have changed.

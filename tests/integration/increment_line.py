@@ -178,19 +178,22 @@ class Line:
         run = {"run_id": "test", "as_of": None, "churn": {}}
         run["increment"] = {"since": since, "events": list(fresh)}
         (self.home / "lake" / "run.json").write_text(json.dumps(run))
-        select = [f"+{name}" for _, name in TABLES]
-        done = subprocess.run(
-            [*self.server.command(), "run", "--select", *select],
+        done = self.dbt("run", *(f"+{name}" for _, name in TABLES))
+        if done.returncode:
+            raise RuntimeError(done.stdout[-5000:] + done.stderr[-2000:])
+        with closing(self.connect()) as con:
+            return latest_snapshot(con)
+
+    def dbt(self, command: str, *select: str) -> subprocess.CompletedProcess[str]:
+        """Run dbt on a selection."""
+        return subprocess.run(
+            [*self.server.command(), command, "--select", *select],
             env=self.environment,
             cwd=PROJECT_DIR,
             capture_output=True,
             text=True,
             check=False,
         )
-        if done.returncode:
-            raise RuntimeError(done.stdout[-5000:] + done.stderr[-2000:])
-        with closing(self.connect()) as con:
-            return latest_snapshot(con)
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """A reader of the lake as it stands."""

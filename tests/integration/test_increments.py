@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from orchestration.config import Settings, activate
 from orchestration.config import settings as read_settings
 from orchestration.lib.dbt_server import DbtServer
 from orchestration.lib.increments import MOST_INCREMENTS, note_built, note_published, plan
+from orchestration.lib.lake import attach
 from orchestration.lib.publication import swap_pointer
 from orchestration.lib.warehouse import latest_snapshot
 
@@ -101,6 +103,32 @@ def test_an_increment_touches_only_what_changed(habitus: Settings, server: DbtSe
         ).fetchone()
         (standing,) = con.execute("select count(*) from lake.behaviour.customer_stream").fetchone()
     assert 1 <= written < standing / 2
+
+
+def test_a_key_that_comes_twice_is_seen_in_an_increment(
+    habitus: Settings, server: DbtServer
+) -> None:
+    built = line(habitus, server, 4, "twice")
+    first, second = batches(7, 2)
+    built.land(first, "b0")
+    built.build(built.build(), built.land(second, "b1"))
+    name = "unique_key_customer_stream_activity_id"
+    assert built.dbt("test", name).returncode == 0
+    for harm in ("", "replace (null as activity_id)"):
+        with closing(duckdb.connect()) as con:
+            attach(con, built.home, read_only=False)
+            con.execute(
+                f"insert into lake.behaviour.customer_stream select * {harm} "
+                "from lake.behaviour.customer_stream limit 1"
+            )
+        assert "FAIL 1" in built.dbt("test", name).stdout
+        with closing(duckdb.connect()) as con:
+            attach(con, built.home, read_only=False)
+            snapshot = latest_snapshot(con) - 1
+            con.execute(
+                "create or replace table lake.behaviour.customer_stream as "
+                f"from lake.behaviour.customer_stream at (version => {snapshot})"
+            )
 
 
 def published(built: Line, habitus: Settings) -> Settings:

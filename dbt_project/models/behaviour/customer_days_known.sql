@@ -33,18 +33,6 @@
 #}
 with
 {%- if since is not none %}
-stream_events as (
-    select
-        activity_id,
-        ts,
-        attributed_at,
-        customer,
-        customer as identified_customer,
-        anonymous_customer_id
-    from {{ stream }}
-    where activity_id like 'event:%'
-),
-
 changed_sessions as materialized (
     {%- for kind in ['insertions', 'deletions'] %}
     select
@@ -87,12 +75,13 @@ days as materialized (
     select
         events.customer,
         cast(events.ts as date) as day
-    from stream_events as events
+    from {{ stream }} as events
     inner join changed_sessions as mixed
         on
             not mixed.is_uniform
             and coalesce(events.anonymous_customer_id, events.customer) = mixed.visitor
             and events.ts between mixed.started_at and mixed.ended_at
+    where events.activity_id like 'event:%'
     union
     select
         customer,
@@ -113,8 +102,46 @@ days as materialized (
         on greatest(records.day, records.known_on) > least(clocks.was_as_of, clocks.as_of)
 ),
 
+activities_of_days as materialized (
+    select stream.* from {{ stream }} as stream
+    semi join days on stream.customer = days.customer and cast(stream.ts as date) = days.day
+),
+
+-- Sessions that begin on these days, and all that may be counted there from their events.
+sessions_of_days as (
+    select sessions.* from {{ sessions }} as sessions
+    semi join days
+        on sessions.customer = days.customer and cast(sessions.started_at as date) = days.day
+    where sessions.is_uniform
+    union all
+    select * from {{ sessions }}
+    where
+        not is_uniform
+        and visitor in (
+            select coalesce(anonymous_customer_id, customer) from activities_of_days
+            where activity_id like 'event:%'
+        )
+),
+
+events_of_sessions as (
+    select
+        activity_id,
+        ts,
+        attributed_at,
+        customer,
+        customer as identified_customer,
+        anonymous_customer_id
+    from {{ stream }}
+    where
+        activity_id like 'event:%'
+        and coalesce(anonymous_customer_id, customer) in (
+            select visitor from sessions_of_days
+            where not is_uniform
+        )
+),
+
 sessions_known as (
-    {{ sessions_known(sessions, 'stream_events') }}
+    {{ sessions_known('sessions_of_days', 'events_of_sessions') }}
 
     select * from final
 ),
@@ -129,7 +156,7 @@ stream as (
             when activity = 'product_viewed'
                 then {{ json_string('feature_json', 'product_id') }}
         end as product_id
-    from {{ stream }}
+    from {{ stream if since is none else 'activities_of_days' }}
     where customer is not null
 ),
 
@@ -147,9 +174,6 @@ stream_days as (
         ) as {{ measure }}{{ ',' if not loop.last }}
         {%- endfor %}
     from stream
-    {%- if since is not none %}
-    semi join days on stream.customer = days.customer and stream.day = days.day
-    {%- endif %}
     group by customer, day, known_on
 ),
 
