@@ -2,7 +2,7 @@
 {{ config(materialized='increment', unique_key=['customer', 'day']) }}
 {%- set since = increment_since() %}
 {%- set stream = ref('customer_stream') %}
-{%- set touched = ref('int_events__touched') %}
+{%- set days = ref('int_customer_days__touched') %}
 {%- set sessions = ref('int_sessions__all') %}
 {%- set all_sessions_known = ref('int_sessions__known') %}
 {%- set records = ref('int_customer_days__records') %}
@@ -33,73 +33,8 @@
 #}
 with
 {%- if since is not none %}
-changed_sessions as materialized (
-    {%- for kind in ['insertions', 'deletions'] %}
-    select
-        visitor,
-        customer,
-        started_at,
-        ended_at,
-        is_uniform
-    from {{ rows_since(kind, sessions, since) }}
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
-),
-
-clocks as (
-    select
-        clock.as_of,
-        before.as_of as was_as_of
-    from {{ clock }} as clock
-    cross join {{ standing('intermediate', 'int_run_clock', since) }} as before
-),
-
-days as materialized (
-    select
-        customer,
-        cast(ts as date) as day
-    from {{ touched }}
-    where is_there
-    union
-    select
-        was_customer as customer,
-        cast(was_ts as date) as day
-    from {{ touched }}
-    where was_there
-    union
-    select
-        customer,
-        cast(started_at as date) as day
-    from changed_sessions
-    union
-    select
-        events.customer,
-        cast(events.ts as date) as day
-    from {{ stream }} as events
-    inner join changed_sessions as mixed
-        on
-            not mixed.is_uniform
-            and coalesce(events.anonymous_customer_id, events.customer) = mixed.visitor
-            and events.ts between mixed.started_at and mixed.ended_at
-    where events.activity_id like 'event:%'
-    union
-    select
-        customer,
-        day
-    from (
-        {{ differing(
-            records, standing('intermediate', 'int_customer_days__records', since),
-            ['customer', 'day', 'known_on'] + record_measures
-        ) }}
-    ) as differing
-    union
-    -- What was dated after the last run's day.
-    select
-        records.customer,
-        records.day
-    from {{ records }} as records
-    inner join clocks
-        on greatest(records.day, records.known_on) > least(clocks.was_as_of, clocks.as_of)
+days as (
+    select * from {{ days }}
 ),
 
 activities_of_days as materialized (
@@ -107,20 +42,28 @@ activities_of_days as materialized (
     semi join days on stream.customer = days.customer and cast(stream.ts as date) = days.day
 ),
 
--- Sessions that begin on these days, and all that may be counted there from their events.
-sessions_of_days as (
+-- Who was there on these days: only what they did in mixed sessions is counted event by event.
+visits as (
+    select distinct
+        coalesce(anonymous_customer_id, customer) as visitor,
+        cast(ts as date) as day
+    from activities_of_days
+    where activity_id like 'event:%'
+),
+
+sessions_of_days as materialized (
     select sessions.* from {{ sessions }} as sessions
     semi join days
         on sessions.customer = days.customer and cast(sessions.started_at as date) = days.day
     where sessions.is_uniform
     union all
-    select * from {{ sessions }}
-    where
-        not is_uniform
-        and visitor in (
-            select coalesce(anonymous_customer_id, customer) from activities_of_days
-            where activity_id like 'event:%'
-        )
+    select sessions.* from {{ sessions }} as sessions
+    semi join visits
+        on
+            sessions.visitor = visits.visitor
+            and cast(sessions.started_at as date) <= visits.day
+            and cast(sessions.ended_at as date) >= visits.day
+    where not sessions.is_uniform
 ),
 
 events_of_sessions as (
@@ -138,6 +81,7 @@ events_of_sessions as (
             select visitor from sessions_of_days
             where not is_uniform
         )
+        and ts >= (select min(started_at) from sessions_of_days where not is_uniform)
 ),
 
 sessions_known as (

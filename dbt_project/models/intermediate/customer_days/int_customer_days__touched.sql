@@ -1,0 +1,91 @@
+-- grain: one customer x day on which something may have changed since the last publication
+{{ config(materialized='table') }}
+{#
+    A table of its own, so that what reads it knows how small it is: taken for large, it had all ten
+    million activities put into memory to be looked up, 8 GB of them.
+#}
+{%- set since = increment_since() %}
+{%- set stream = ref('customer_stream') %}
+{%- set touched = ref('int_events__touched') %}
+{%- set sessions = ref('int_sessions__all') %}
+{%- set records = ref('int_customer_days__records') %}
+{%- set clock = ref('int_run_clock') %}
+with
+{%- if since is none %}
+final as (
+    select
+        customer,
+        day
+    from {{ records }}
+    where 1 = 0
+)
+{% else %}
+changed_sessions as materialized (
+    {%- for kind in ['insertions', 'deletions'] %}
+    select
+        visitor,
+        customer,
+        started_at,
+        ended_at,
+        is_uniform
+    from {{ rows_since(kind, sessions, since) }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+clocks as (
+    select
+        clock.as_of,
+        before.as_of as was_as_of
+    from {{ clock }} as clock
+    cross join {{ standing('intermediate', 'int_run_clock', since) }} as before
+),
+
+final as (
+    select
+        customer,
+        cast(ts as date) as day
+    from {{ touched }}
+    where is_there
+    union
+    select
+        was_customer as customer,
+        cast(was_ts as date) as day
+    from {{ touched }}
+    where was_there
+    union
+    select
+        customer,
+        cast(started_at as date) as day
+    from changed_sessions
+    union
+    select
+        events.customer,
+        cast(events.ts as date) as day
+    from {{ stream }} as events
+    inner join changed_sessions as mixed
+        on
+            not mixed.is_uniform
+            and coalesce(events.anonymous_customer_id, events.customer) = mixed.visitor
+            and events.ts between mixed.started_at and mixed.ended_at
+    where events.activity_id like 'event:%'
+    union
+    select
+        customer,
+        day
+    from (
+        {{ differing(
+            records, standing('intermediate', 'int_customer_days__records', since), ['*']
+        ) }}
+    ) as differing
+    union
+    -- What was dated after the last run's day.
+    select
+        records.customer,
+        records.day
+    from {{ records }} as records
+    inner join clocks
+        on greatest(records.day, records.known_on) > least(clocks.was_as_of, clocks.as_of)
+)
+{% endif %}
+select * from final
