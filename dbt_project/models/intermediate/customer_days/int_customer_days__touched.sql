@@ -5,7 +5,6 @@
     million activities put into memory to be looked up, 8 GB of them.
 #}
 {%- set since = increment_since() %}
-{%- set stream = ref('customer_stream') %}
 {%- set touched = ref('int_events__touched') %}
 {%- set sessions = ref('int_sessions__all') %}
 {%- set records = ref('int_customer_days__records') %}
@@ -59,10 +58,11 @@ final as (
         cast(started_at as date) as day
     from changed_sessions
     union
+    -- Of what these sessions hold, all that changed is among the touched; the rest stood as it is.
     select
         events.customer,
         cast(events.ts as date) as day
-    from {{ stream }} as events
+    from {{ standing('behaviour', 'customer_stream', since) }} as events
     inner join changed_sessions as mixed
         on
             not mixed.is_uniform
