@@ -56,10 +56,14 @@ final as (
     {%- set latest = run_query(
         "select max(snapshot_id) from ducklake_snapshots('" ~ relation.database ~ "')"
     ).rows[0][0] -%}
+    {%- if latest <= since -%}
+    (select * from {{ relation }} where 1 = 0)
+    {%- else -%}
     ducklake_table_{{ kind }}(
         '{{ relation.database }}', '{{ relation.schema }}', '{{ relation.identifier }}',
         {{ since + 1 }}, {{ latest }}
     )
+    {%- endif -%}
 {%- endmacro %}
 
 {#- Rows of `now` that are not in `before`, and the other way round. -#}

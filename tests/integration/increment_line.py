@@ -173,11 +173,15 @@ class Line:
             fixture.write_records(self.home, entity, records, batch=name)
         return [f"{name}.parquet"] if "events" in batch else []
 
-    def build(self, since: int | None = None, fresh: Sequence[str] = ()) -> int:
-        """Build the tables anew, or bring them forward; gives the snapshot they stand at."""
+    def plan(self, since: int | None = None, fresh: Sequence[str] = ()) -> None:
+        """Say from where the next dbt brings the tables forward."""
         run = {"run_id": "test", "as_of": None, "churn": {}}
         run["increment"] = {"since": since, "events": list(fresh)}
         (self.home / "lake" / "run.json").write_text(json.dumps(run))
+
+    def build(self, since: int | None = None, fresh: Sequence[str] = ()) -> int:
+        """Build the tables anew, or bring them forward; gives the snapshot they stand at."""
+        self.plan(since, fresh)
         done = self.dbt("run", *(f"+{name}" for _, name in TABLES))
         if done.returncode:
             raise RuntimeError(done.stdout[-5000:] + done.stderr[-2000:])
