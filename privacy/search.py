@@ -25,14 +25,19 @@ from urllib.parse import quote
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 SEPARATORS = b" ().-/\t"
 #: Fewer digits than this are no identity: they would be found by chance.
 MIN_DIGITS = 9
 _DEPTH = 4
-#: Bytes by which a needle is first looked for, bits of their hash, bytes looked at in one go.
-_START, _BITS, _PIECE = 6, 22, 4 << 20
+#: Fewer bytes than this are found by chance too.
+_MIN_BYTES = 6
+#: Letters and digits shorter than this must stand alone: among ten million random identifiers, a
+#: customer number is part of some. In base64 nothing stands alone.
+_ALONE_BELOW = 12
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ def needles(value: str) -> tuple[dict[bytes, str], dict[bytes, str], dict[bytes,
             exact |= dict.fromkeys(_base64(digest.digest()), f"{name} (base64)")
         if form.isdigit():
             bare[plain] = "digits"
-    short = {b""} | {key for key in (*exact, *folded) if len(key) < _START}
+    short = {b""} | {key for key in (*exact, *folded) if len(key) < _MIN_BYTES}
     return (
         {key: how for key, how in exact.items() if key not in short},
         {key: how for key, how in folded.items() if key not in short},
@@ -101,42 +106,27 @@ def needles(value: str) -> tuple[dict[bytes, str], dict[bytes, str], dict[bytes,
 
 
 class _Index:
-    """Finds many byte strings in one pass: by their first bytes, then by the whole.
+    """Finds many byte strings in one pass.
 
     Args:
         wanted: (label, encoding) of each by its bytes.
     """
 
     def __init__(self, wanted: Mapping[bytes, Collection[tuple[str, str]]]) -> None:
-        self._wanted = wanted
-        self._by_start: dict[bytes, list[bytes]] = {}
-        for needle in wanted:
-            self._by_start.setdefault(needle[:_START], []).append(needle)
-        self._table = np.zeros(1 << _BITS, bool)
-        for start in self._by_start:
-            self._table[_keys(np.frombuffer(start, np.uint8))] = True
+        self._wanted = list(wanted.values())
+        self._is_common = [len(text) < _ALONE_BELOW and text.isalnum() for text in wanted]
+        self._patterns = BytesAhoCorasick(list(wanted), implementation=Implementation.ContiguousNFA)
 
     def find(self, data: bytes) -> Iterator[tuple[str, str]]:
         """(label, encoding) of what occurs."""
-        array = np.frombuffer(data, np.uint8)
-        starts: set[bytes] = set()
-        for low in range(0, len(data), _PIECE):
-            keys = _keys(array[low : low + _PIECE + _START - 1])
-            for at in np.flatnonzero(self._table[keys]).tolist():
-                starts.add(data[low + at : low + at + _START])
-        for start in starts:
-            for needle in self._by_start.get(start, ()):
-                if needle in data:
-                    yield from self._wanted[needle]
-
-
-def _keys(array: np.ndarray) -> np.ndarray:
-    """A number of _BITS bits for the bytes that begin at each place."""
-    size = max(len(array) - _START + 1, 0)
-    key = np.zeros(size, np.uint64)
-    for place in range(_START):
-        key = key * np.uint64(257) + array[place : place + size]
-    return (key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - _BITS)
+        within: dict[int, bool] = {}
+        for number, start, end in self._patterns.find_matches_as_indexes(data, overlapping=True):
+            inside = data[start - 1 : start].isalnum() or data[end : end + 1].isalnum()
+            within[number] = inside and within.get(number, True)
+        for number, is_within in within.items():
+            for label, how in self._wanted[number]:
+                if not (is_within and self._is_common[number] and "base64" not in how):
+                    yield label, how
 
 
 class Search:
@@ -235,11 +225,26 @@ def _cells(rows: Iterator[tuple]) -> Iterator[bytes]:
 def _parquet(data: bytes) -> Iterator[tuple[str, bytes]]:
     file = pq.ParquetFile(io.BytesIO(data))
     yield "Parquet footer", repr(file.metadata.to_dict()).encode()
-    table = file.read()
-    for column in table.itercolumns():
-        values = column if pa.types.is_nested(column.type) else column.unique()
-        for cell in _cells((value,) for value in values.to_pylist()):
-            yield "Parquet column", cell
+    for name in dict.fromkeys(file.schema_arrow.names):
+        for column in file.read([name]).itercolumns():
+            for cell in _column(column):
+                yield "Parquet column", cell
+
+
+def _column(column: pa.ChunkedArray) -> Iterator[bytes]:
+    """All different texts of a column in one piece; of moments their days, as texts name those."""
+    kind = column.type
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        yield from _cells((value,) for value in column.to_pylist())
+        return
+    if pa.types.is_timestamp(kind):
+        column = column.cast(pa.date32(), safe=False)
+    texts = column.unique().drop_null().cast(pa.large_string())
+    nothing, end = (pa.scalar(text, pa.large_string()) for text in ("", "\n"))
+    lines = pc.binary_join_element_wise(texts, nothing, end)
+    _, offsets, text = lines.buffers()
+    if len(lines):
+        yield text.to_pybytes()[: np.frombuffer(offsets, np.int64)[len(lines)]]
 
 
 def _copied(data: bytes, path: Path | None, folder: str) -> Path:

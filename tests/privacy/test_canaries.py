@@ -259,6 +259,20 @@ def test_the_search_finds_numbers_however_separated(tmp_path: Path, written: str
     assert Search({"planted": "+49 151 7310137 99"}).folder(tmp_path)
 
 
+@pytest.mark.parametrize("value", ["C1007978", "437262745", "C1007978-437262745"])
+def test_a_short_value_is_found_where_it_stands_alone(tmp_path: Path, value: str) -> None:
+    (tmp_path / "a").write_text(f"customer_id,name\n{value},x\n")
+    (tmp_path / "b").write_bytes(base64.b64encode(f"the customer {value}, again".encode()))
+    found = Search({"planted": value}).folder(tmp_path)
+    assert {leak.where for leak in found} == {"a", "b"}
+
+
+@pytest.mark.parametrize("value", ["C1007978", "437262745"])
+def test_by_chance_it_is_part_of_other_identifiers(tmp_path: Path, value: str) -> None:
+    (tmp_path / "a").write_text(f"event_id\nwfe{value.lower()}ae9651da\n")
+    assert not Search({"planted": value}).folder(tmp_path)
+
+
 def test_the_search_finds_names_of_files(tmp_path: Path) -> None:
     (tmp_path / "of_quill@canaria.example.csv").touch()
     assert Search({"planted": "quill@canaria.example"}).folder(tmp_path)
