@@ -158,11 +158,14 @@ def clean_warehouse(habitus: Settings, plan: Plan) -> Figures:
     catalogue = habitus.warehouse / "catalog.sqlite"
     if not catalogue.exists():
         return {"rows": 0, "tables": 0}
+    data = habitus.warehouse / "data"
+    stood = set(data.rglob("*.parquet"))
     with closing(new_connection(habitus)) as con:
         attach(con, habitus.version_home, read_only=False)
         register_own(con, [("gone", value) for value in plan.gone], plan.records)
         rows, tables = _copy_tables(con)
         snapshot = latest_snapshot(con)
+    written = sum(p.stat().st_size for p in data.rglob("*.parquet") if p not in stood)
     try:
         before = read_pointer(habitus.published)
     except NothingPublishedError:
@@ -173,7 +176,7 @@ def clean_warehouse(habitus: Settings, plan: Plan) -> Figures:
         done = maintain(habitus)
         rows_files: Figures = {"versions_destroyed": done.versions, "files_destroyed": done.files}
         _vacuum(catalogue)
-        return {"rows": rows, "tables": tables, **rows_files}
+        return {"rows": rows, "tables": tables, "bytes_written": written, **rows_files}
     raise NothingPublishedError(
         "tables are built and none is published: an erasure cannot tell which readers have. "
         "Run `habitus run` to its end, or remove the folder warehouse, then erase again"

@@ -289,6 +289,7 @@ def test_the_certificate_is_complete_and_names_nobody(shop: Shop) -> None:
     assert len(said["subjects"]) == 3
     assert said["removed"]["raw"]["rows"] > 0
     assert said["removed"]["warehouse"]["rows"] > 0
+    assert said["removed"]["warehouse"]["bytes_written"] > 0
     assert said["removed"]["vault"]["found_afterwards"] == 0
     assert said["verified"]["traces"] == []
     assert said["verified"]["control"] is True
