@@ -38,6 +38,15 @@ _MIN_BYTES = 6
 #: Letters and digits shorter than this must stand alone: among ten million random identifiers, a
 #: customer number is part of some. In base64 nothing stands alone.
 _ALONE_BELOW = 12
+#: Kinds of columns that Arrow writes as text; the others are read cell by cell.
+_AS_TEXT = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_date,
+    pa.types.is_timestamp,
+)
 
 
 @dataclass(frozen=True)
@@ -225,19 +234,17 @@ def _cells(rows: Iterator[tuple]) -> Iterator[bytes]:
 def _parquet(data: bytes) -> Iterator[tuple[str, bytes]]:
     file = pq.ParquetFile(io.BytesIO(data))
     yield "Parquet footer", repr(file.metadata.to_dict()).encode()
-    for name in dict.fromkeys(file.schema_arrow.names):
-        for column in file.read([name]).itercolumns():
-            for cell in _column(column):
-                yield "Parquet column", cell
+    for column in file.read().itercolumns():
+        for cell in _column(column):
+            yield "Parquet column", cell
 
 
 def _column(column: pa.ChunkedArray) -> Iterator[bytes]:
     """All different texts of a column in one piece; of moments their days, as texts name those."""
-    kind = column.type
-    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+    if not any(is_kind(column.type) for is_kind in _AS_TEXT):
         yield from _cells((value,) for value in column.to_pylist())
         return
-    if pa.types.is_timestamp(kind):
+    if pa.types.is_timestamp(column.type):
         column = column.cast(pa.date32(), safe=False)
     texts = column.unique().drop_null().cast(pa.large_string())
     nothing, end = (pa.scalar(text, pa.large_string()) for text in ("", "\n"))
