@@ -51,6 +51,15 @@ final as (
     (select * from {{ target.database }}.{{ layer }}.{{ name }} at (version => {{ since }}))
 {%- endmacro %}
 
+{#- The run's day, and the day of the run that is brought forward. -#}
+{% macro run_days(clock, since) -%}
+    select
+        clock.as_of,
+        before.as_of as was_as_of
+    from {{ clock }} as clock
+    cross join {{ standing('intermediate', 'int_run_clock', since) }} as before
+{%- endmacro %}
+
 {#- Rows that a table gained (`insertions`) or lost (`deletions`) since a snapshot. -#}
 {% macro rows_since(kind, relation, since) -%}
     {%- set latest = run_query(

@@ -33,11 +33,7 @@ changed_sessions as materialized (
 ),
 
 clocks as (
-    select
-        clock.as_of,
-        before.as_of as was_as_of
-    from {{ clock }} as clock
-    cross join {{ standing('intermediate', 'int_run_clock', since) }} as before
+    {{ run_days(clock, since) }}
 ),
 
 final as (

@@ -59,11 +59,7 @@ changed_orders as (
 ),
 
 clocks as (
-    select
-        clock.as_of,
-        before.as_of as was_as_of
-    from {{ clock }} as clock
-    cross join {{ standing('intermediate', 'int_run_clock', since) }} as before
+    {{ run_days(clock, since) }}
 ),
 
 changed_values as materialized (
