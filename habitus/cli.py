@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from expectations.contract import ContractError, load_deployment
 from habitus import activation, audit, keys, quarantine, rights, show
@@ -33,8 +34,8 @@ from orchestration.lib.run_parameters import AsOfError, as_of_day
 if TYPE_CHECKING:
     from dagster import Definitions
 
+TRACEBACK = "--traceback"
 app = typer.Typer(
-    help="Customer-behaviour data platform: sources in, behaviour tables, scores, reports out.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
@@ -84,6 +85,16 @@ def _activate(deployment: str | None) -> Settings:
         return activate(settings(deployment))
     except SettingsError as error:
         _fail(error)
+
+
+@app.callback()
+def whole(
+    traceback: Annotated[
+        bool,
+        typer.Option(TRACEBACK, help="Show unforeseen errors whole; they may hold personal data."),
+    ] = False,
+) -> None:
+    """Customer-behaviour data platform: sources in, behaviour tables, scores, reports out."""
 
 
 @app.command()
@@ -383,5 +394,19 @@ def dbt_docs(
     raise typer.Exit(subprocess.run([*command, "--directory", target], check=False).returncode)
 
 
+def main() -> None:
+    """Run the command; of an error that nobody foresaw, tell what holds no value of anybody's."""
+    try:
+        app()
+    except Exception as error:
+        if TRACEBACK in sys.argv:
+            raise
+        from orchestration.lib.redaction import described  # noqa: PLC0415  slow to import
+
+        errors.print(f"[red]error:[/red] {escape(described(error))}", soft_wrap=True)
+        errors.print(f"`habitus {TRACEBACK} ...` shows it whole; it may hold personal data")
+        sys.exit(1)
+
+
 if __name__ == "__main__":
-    app()
+    main()

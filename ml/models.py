@@ -14,8 +14,10 @@ import json
 import re
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,26 +83,68 @@ def save_model(
     version = hashlib.sha256(_framed(contents)).hexdigest()[:16]
     signature = _sign(contents, key)
     folder.mkdir(parents=True, exist_ok=True)
-    target, partial = folder / version, folder / f".{version}.partial"
-    if partial.exists():
-        shutil.rmtree(partial)
-    partial.mkdir()
+    target, unfinished = folder / version, folder / f".{version}.partial"
+    if unfinished.exists():
+        shutil.rmtree(unfinished)
+    unfinished.mkdir()
     for name, content in contents.items():
-        (partial / name).write_bytes(content)
-    (partial / _SIGNATURE).write_text(signature)
+        (unfinished / name).write_bytes(content)
+    (unfinished / _SIGNATURE).write_text(signature)
     if target.exists():
         # Same content, but perhaps damaged since, or signed with an older key.
         shutil.rmtree(target)
-    partial.rename(target)
-    pointer = canonical_json({"version": version, "signature": _sign_pointer(version, key)})
-    moving = folder / f".{_CURRENT}.partial"
-    moving.write_text(pointer)
-    moving.replace(folder / _CURRENT)
+    unfinished.rename(target)
+    _point(folder, version, key)
     return version
+
+
+def _point(folder: Path, version: str, key: bytes) -> None:
+    """Make a version the current one."""
+    pointer = canonical_json({"version": version, "signature": _sign_pointer(version, key)})
+    _swap(folder, _CURRENT, pointer)
+
+
+def _swap(folder: Path, name: str, text: str) -> None:
+    """Write a file whole in another's place; never beside a version's own files, which are all."""
+    moving = folder / ".moving.partial"
+    moving.write_text(text)
+    moving.replace(folder / name)
 
 
 def _sign_pointer(version: str, key: bytes) -> str:
     return _sign({_CURRENT: version.encode()}, key)
+
+
+def sign_anew(folder: Path, new: bytes, old: Sequence[bytes]) -> int:
+    """Sign every stored version, and the pointer, with a new key; gives how many versions.
+
+    What none of the keys had signed stays as it is, refused as before. Killed in between, call it
+    again.
+
+    Args:
+        folder: of one output's models.
+        new: the key that signs from now on.
+        old: the keys that signed until now.
+    """
+    keys = [new, *old]
+    versions = [path.name for path in folder.iterdir() if _VERSION.match(path.name)]
+    genuine = [v for v in versions if _fitting(partial(load_model, folder, version=v), keys)]
+    for version in genuine:
+        contents = _contents(folder / version)
+        del contents[_SIGNATURE]
+        _swap(folder, f"{version}/{_SIGNATURE}", _sign(contents, new))
+    if current := _fitting(partial(_current_version, folder), keys):
+        _point(folder, _current_version(folder, current), new)
+    return len(genuine)
+
+
+def _fitting(read: Callable[[bytes], object], keys: Sequence[bytes]) -> bytes | None:
+    """The first key with which something stored can be read; None where none of them signed it."""
+    for key in keys:
+        with suppress(ModelTamperedError, ModelMissingError):
+            read(key)
+            return key
+    return None
 
 
 def load_model(folder: Path, key: bytes, version: str | None = None) -> StoredModel:

@@ -116,19 +116,27 @@ class Keyring:
         return sorted(found)
 
     def add(self, purpose: str) -> Key:
-        """Make the next version of a key.
+        """Make the next version of a key; one that the environment gives is next to a file's.
 
         Raises:
             KeyringError: The key comes from the environment, where only its owner can change it.
         """
         key = self.current(purpose)
         if purpose in self._given:
+            if any(version < key.version for version in self._file_versions(purpose)):
+                return key
             raise KeyringError(
-                f"the {purpose} key comes from {key.origin}: set that to "
+                f"the {purpose} key comes from {key.origin}: keep it as "
+                f"{self._path(purpose, key.version)} for so long, set {key.origin} to "
                 f"v{key.version + 1}: and a new key of {KEY_BYTES} bytes in hex, then rotate again"
             )
         self._write(purpose, key.version + 1, secrets.token_bytes(KEY_BYTES))
         return self._read(purpose, key.version + 1)
+
+    def before(self, purpose: str, version: int) -> list[Key]:
+        """The keys that files hold of versions before one, the newest first."""
+        older = [found for found in self._file_versions(purpose) if found < version]
+        return [self._read(purpose, found) for found in reversed(older)]
 
     def destroy_before(self, purpose: str, version: int) -> list[int]:
         """Remove the files of all versions before one; gives those versions."""

@@ -140,8 +140,9 @@ def warm_client(habitus: Settings) -> DbtCliResource:
         profiles_dir=str(PROJECT_DIR),
         target=habitus.target,
         dbt_executable=executable,
-        # Nobody reads what dbt would write of itself after each step: a second of each.
-        global_config_flags=[*flags, "--no-write-json"],
+        # Nobody reads what dbt would write of itself after each step: a second of each. Its log
+        # comes to us, into the run's own; a second one in a file would cost as much again.
+        global_config_flags=[*flags, "--no-write-json", "--log-level-file", "none"],
     )
 
 

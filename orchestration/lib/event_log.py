@@ -62,6 +62,7 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         # Connections of the batch that is being stored; only its thread holds the lock meanwhile.
         self._batch: dict[str, Connection] = {}
+        self._tables: set[str] = set()
         super().__init__(base_dir, inst_data)
         self._db_lock = threading.RLock()
 
@@ -106,6 +107,15 @@ class OpenSqliteEventLogStorage(SqliteEventLogStorage):
                 self._initialized_dbs.add(shard)
             with engine.begin() as connection:
                 yield connection
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the index has a table: asked for every event, of tables that stay."""
+        if table_name not in self._tables:
+            with self.index_connection() as index:
+                if not db.inspect(index).has_table(table_name):
+                    return False
+            self._tables.add(table_name)
+        return True
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store events of one run in one transaction."""

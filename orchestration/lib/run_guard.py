@@ -57,7 +57,7 @@ def _is_dead(run_id: str, tags: Mapping[str, str], silent_for: float) -> bool:
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark runs as failed whose process is gone, and free what they held; their ids."""
+    """Mark runs as failed whose process is gone, and free what ended runs held; their ids."""
     if not Path("/proc/self/stat").exists():
         # Without /proc nobody can tell; run monitoring ends such runs by their age.
         return []
@@ -67,11 +67,24 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
         if not _is_dead(run.run_id, run.tags, time.time() - record.update_timestamp.timestamp()):
             continue
         instance.report_run_failed(run, "The process of this run is gone: it was killed, or lost.")
-        if instance.event_log_storage.supports_global_concurrency_limits:
-            # Or the next run waits for a place in the pool that nobody will ever leave.
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         ended.append(run.run_id)
+    _free_places(instance)
     return ended
+
+
+def _free_places(instance: dg.DagsterInstance) -> None:
+    """Free the places in pools that runs hold which have ended, however they did.
+
+    One that was interrupted leaves its place taken, and the next run would wait for it for ever.
+    Dagster's daemon frees such places, but `habitus run` needs no daemon.
+    """
+    storage = instance.event_log_storage
+    if not storage.supports_global_concurrency_limits:
+        return
+    for run_id in storage.get_concurrency_run_ids():
+        run = instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            storage.free_concurrency_slots_for_run(run_id)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
@@ -46,9 +47,13 @@ def main() -> int:
     from harness import Stage
     from matrix import FAULTS, SABOTAGE, STEPS, Cell, Matrix, cells
 
+    from habitus.runs import LATER_IMPORTS
     from orchestration.definitions import defs
 
     loaded = defs()
+    # Once, and not in each victim.
+    for name in (*LATER_IMPORTS, "orchestration.lib.event_log"):
+        import_module(name)
     server.wait()
     shutil.copytree(habitus.deployment_home, template, symlinks=True)
     console = Console(width=130)

@@ -72,6 +72,11 @@ class Victim:
         with contextlib.suppress(ProcessLookupError):
             (os.killpg if group else os.kill)(self.pid, signal.SIGKILL)
 
+    def interrupt(self) -> None:
+        """What Ctrl-C sends, to all that it has begun."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGINT)
+
     def limit(self, kind: int, value: int) -> None:
         """Lower a resource limit of the victim and of all its descendants."""
         for pid in [self.pid, *descendants(self.pid)]:
@@ -121,6 +126,8 @@ def _be_victim(
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    # Kept: let go, the harness' server would lose its socket's folder.
+    of_harness = list(dbt_server._servers)
     if own_dbt:
         dbt_server._servers.clear()
     change()
@@ -132,7 +139,7 @@ def _be_victim(
 
     setattr(dg.DagsterInstance, "add_event_listener", with_reporter)  # noqa: B010  for mypy
     summary = run_job(habitus, loaded, job="everything")
-    if own_dbt:
+    if dbt_server._servers != of_harness:
         dbt_server._stop()
     sys.stdout.flush()
     os._exit(0 if summary["status"] == "success" else 1)
@@ -163,8 +170,9 @@ def begin(
         try:
             _be_victim(habitus, loaded, write, log, change, own_dbt=own_dbt)
         except BaseException:  # noqa: BLE001  a fork of a test must not go on as the test
-            with log.open("a") as out:
+            with contextlib.suppress(OSError), log.open("a") as out:  # its disk may be full
                 traceback.print_exc(file=out)
+        finally:
             os._exit(3)
     os.close(write)
     return Victim(pid, read)
@@ -233,6 +241,12 @@ class Stage:
         """Make the home as it was."""
         shutil.rmtree(self.habitus.deployment_home, ignore_errors=True)
         shutil.copytree(self.template, self.habitus.deployment_home, symlinks=True)
+
+    def keep(self, name: str) -> None:
+        """Copy the home as it is to `failed/<name>` beside the template."""
+        kept = self.template.parent / "failed" / name
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(self.habitus.deployment_home, kept, symlinks=True)
 
 
 def durations(victim: Victim) -> dict[str, float]:

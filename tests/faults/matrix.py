@@ -1,4 +1,4 @@
-"""The fault matrix: ten steps, ten faults, and kills at random; each with its oracle.
+"""The fault matrix: ten steps, eleven faults, and kills at random; each with its oracle.
 
     python tests/faults [--home DIR] [--seeds 3] [--kills 500] [--only STEP/FAULT] [--sample N]
 
@@ -88,7 +88,7 @@ class Matrix:
         self.stage.reset()
         problems = FAULTS[fault](self, STEPS[step], seed)
         problems += self.recovered()
-        return Cell(step, fault, seed, tuple(problems), time.monotonic() - started)
+        return self._judged(Cell(step, fault, seed, tuple(problems), time.monotonic() - started))
 
     def random_kill(self, seed: int) -> Cell:
         """Kill a run at a moment of its whole length, run again, compare."""
@@ -98,8 +98,15 @@ class Matrix:
         time.sleep(seeded("kill", seed).uniform(0, sum(self.took.values())))
         victim.kill()
         victim.wait()
-        problems = self.recovered()
-        return Cell("any", "killed at random", seed, tuple(problems), time.monotonic() - started)
+        problems = tuple(self.recovered())
+        seconds = time.monotonic() - started
+        return self._judged(Cell("any", "killed at random", seed, problems, seconds))
+
+    def _judged(self, cell: Cell) -> Cell:
+        """The cell; what a failed one left is kept, for whoever asks why."""
+        if cell.problems:
+            self.stage.keep(f"{cell.step}-{cell.fault}-{cell.seed}".replace(" ", "-"))
+        return cell
 
     def recovered(self) -> list[str]:
         """Run once more, without hands, and say what differs from a run without a fault."""
@@ -145,6 +152,16 @@ class Matrix:
         return self.killed(
             step, "STEP_START", seeded(step, seed).uniform(0.02, 0.98) * self.took[step]
         )
+
+    def interrupted(self, step: str, seed: int) -> list[str]:
+        """Ctrl-C somewhere within a step."""
+        victim = self._begin()
+        delay = seeded(step, "interrupt", seed).uniform(0, 0.9) * self.took[step]
+        met = strike_at(victim, step, "STEP_START", delay, victim.interrupt)
+        code = victim.wait()
+        if not met or not code:
+            return [f"an interrupt in {step} did nothing: {met}, {code}"]
+        return self._unpublished(victim)
 
     def starved(self, step: str, limit: Callable[[Victim], None]) -> list[str]:
         """Take away a resource when a step begins."""
@@ -212,6 +229,7 @@ FAULTS: dict[str, Callable[[Matrix, str, int], list[str]]] = {
     "killed in the middle": Matrix.killed_inside,
     "killed after the write": lambda m, step, _: m.killed(step, "STEP_SUCCESS", 0),
     "killed after it": lambda m, step, _: m.killed(step, "STEP_SUCCESS", 0.3),
+    "interrupted": Matrix.interrupted,
     "disk full": lambda m, step, _: m.starved(
         step, lambda victim: victim.limit(resource.RLIMIT_FSIZE, DISK_BYTES)
     ),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ from orchestration.lib.warehouse import published_tables, table_hash
 seen, errors, polls = [], [], 0
 while True:
     try:
-        con = habitus.connect("cdnow")
+        con = habitus.connect(sys.argv[1])
         state = {f"{s}.{t}": table_hash(con, s, t) for s, t in published_tables(con)}
         con.close()
         if state not in seen:
@@ -68,7 +69,7 @@ def publish(habitus: Settings) -> dict[str, str]:
 def polling(habitus: Settings, seen: dict[str, object]) -> Iterator[None]:
     """A reader in a process of its own; what it saw is put into `seen` at the end."""
     with subprocess.Popen(
-        [sys.executable, "-c", POLLER],
+        [sys.executable, "-c", POLLER, habitus.deployment],
         env={**os.environ, "HABITUS_HOME": str(habitus.home), "HABITUS_THREADS": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -79,6 +80,34 @@ def polling(habitus: Settings, seen: dict[str, object]) -> Iterator[None]:
         yield
         said, _ = process.communicate()
         seen.update(json.loads(said))
+
+
+def command(*arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "habitus.cli", *arguments], check=True)
+
+
+@pytest.mark.hours
+def test_twenty_runs_of_the_whole_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HABITUS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HABITUS_CONTRACTS", "shop")
+    monkeypatch.setenv("HABITUS_KEEP_VERSIONS_DAYS", "0")
+    command("simulate", "--customers", "120", "--days", "150", "--events-per-day", "100")
+    habitus = settings()
+    days = sorted((habitus.landing / "web_events").glob("dt=*"))[-20:]
+    for day in days:
+        shutil.move(day, tmp_path / day.name)
+    command("run")
+    published, seen = [published_hashes(habitus)], dict[str, object]()
+    with polling(habitus, seen):
+        for day in days:
+            shutil.move(tmp_path / day.name, day)
+            command("run")
+            published.append(published_hashes(habitus))
+    assert seen["errors"] == []
+    assert isinstance(seen["seen"], list)
+    assert all(state in published for state in seen["seen"])
+    assert len(seen["seen"]) == len(days) + 1
+    print(f"{seen['polls']} polls")
 
 
 def build(habitus: Settings, version: int) -> None:

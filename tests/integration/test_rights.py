@@ -18,6 +18,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.erasure import changed_for_others
 from expectations.contract import load_deployment, load_entities
 from ingestion import ingest_entity
 from orchestration.config import Settings, settings
@@ -131,26 +132,6 @@ def digests(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.name.endswith(("-shm", "-wal", ".lock"))
     }
-
-
-def changed_for_others(shop: Shop, after: Path) -> list[str]:
-    """Behaviour tables whose rows of other customers are not what they were."""
-    found = []
-    with closing(duckdb.connect()) as con:
-        for path in sorted((shop.before / "behaviour").glob("*.parquet")):
-            columns = pq.read_schema(path).names
-            keep = "where coalesce(customer not in (select unnest($gone)), true)"
-            keep = keep if "customer" in columns else "where $gone is not null"
-            old = f"select * from '{path}' {keep}"
-            new = f"select * from '{after / 'behaviour' / path.name}'"
-            row = con.execute(
-                f"select count(*) from (({old} except all {new}) union all ({new} except all "
-                f"{old}))",
-                {"gone": shop.gone},
-            ).fetchone()
-            if row is None or row[0]:
-                found.append(f"behaviour.{path.stem}")
-    return found
 
 
 def test_the_registry_covers_every_table(shop: Shop) -> None:
@@ -280,7 +261,7 @@ def test_the_published_version_is_whole_and_others_rows_are_the_same(
     shop: Shop, tmp_path: Path
 ) -> None:
     list(export_published(shop.habitus, tmp_path))
-    assert changed_for_others(shop, tmp_path) == []
+    assert changed_for_others(shop.before, tmp_path, shop.gone) == []
 
 
 def test_the_certificate_is_complete_and_names_nobody(shop: Shop) -> None:
@@ -329,6 +310,6 @@ def test_the_next_run_leaves_others_as_they_were(shop: Shop, tmp_path: Path) -> 
     command("run")
     assert traces(shop) == []
     list(export_published(shop.habitus, tmp_path))
-    changed = set(changed_for_others(shop, tmp_path))
+    changed = set(changed_for_others(shop.before, tmp_path, shop.gone))
     # The correction changed one person's row, and their new address joins their identifiers.
     assert changed <= OVER_ALL | {"behaviour.dim_customers", "behaviour.customer_id_map"}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ml.models import ModelMissingError, ModelTamperedError, load_model, save_model
+from ml.models import ModelMissingError, ModelTamperedError, load_model, save_model, sign_anew
 
 KEY = b"one key"
 FILES = {"trees.txt": "tree\nleaf=1\n"}
@@ -60,3 +60,20 @@ def test_missing_model_and_bad_arguments(tmp_path: Path) -> None:
         save_model(tmp_path, {"../x": ""}, MANIFEST, KEY)
     with pytest.raises(ValueError, match="JSON compliant"):
         save_model(tmp_path, FILES, {"metric": float("nan")}, KEY)
+
+
+def test_a_new_key_signs_what_the_old_one_had_signed(tmp_path: Path) -> None:
+    older = save_model(tmp_path, FILES, MANIFEST | {"shipped": "recency"}, KEY)
+    version = save_model(tmp_path, FILES, MANIFEST, KEY)
+    forged = save_model(tmp_path, FILES, MANIFEST | {"shipped": "mine"}, b"forged")
+    save_model(tmp_path, FILES, MANIFEST, KEY)
+    assert sign_anew(tmp_path, b"new", [KEY]) == 2
+    assert load_model(tmp_path, b"new").version == version
+    assert load_model(tmp_path, b"new", older).files == FILES
+    for key, name in ((KEY, version), (b"new", forged)):
+        with pytest.raises(ModelTamperedError):
+            load_model(tmp_path, key, name)
+    # Killed half way, or done twice.
+    save_model(tmp_path, FILES, MANIFEST | {"shipped": "recency"}, KEY)
+    assert sign_anew(tmp_path, b"new", [KEY]) == 2
+    assert load_model(tmp_path, b"new").version == older

@@ -11,6 +11,7 @@ import dagster as dg
 import duckdb
 import pytest
 
+from habitus import cli
 from ingestion.results import IngestError
 from orchestration.definitions import defs
 from orchestration.defs.automation import lost_runs, new_files, summary_of_failed_runs
@@ -94,3 +95,19 @@ def test_every_step_and_sensor_is_redacted() -> None:
     for sensor in (new_files, lost_runs):
         assert hasattr(sensor._raw_fn, "is_redacted")
     assert summary_of_failed_runs._run_status_sensor_fn.is_redacted
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_command_tells_no_value_unless_asked(
+    asked: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object) -> None:
+        raise KeyError(NAME)
+
+    monkeypatch.setattr(cli, "settings", fail)
+    monkeypatch.setattr("sys.argv", ["habitus", *(["--traceback"] if asked else []), "status"])
+    with pytest.raises(KeyError if asked else SystemExit):
+        cli.main()
+    said = capsys.readouterr()
+    assert NAME not in said.out + said.err
+    assert ("KeyError (at habitus/cli.py" in said.err.replace("\n", "")) is not asked

@@ -78,6 +78,21 @@ def test_its_place_in_the_pool_is_freed(instance: dg.DagsterInstance) -> None:
     assert storage.get_concurrency_info("warehouse").active_slot_count == 0
 
 
+def test_and_that_of_a_run_which_ended_without_leaving_it(instance: dg.DagsterInstance) -> None:
+    """A run that is interrupted is marked as failed by Dagster itself, and keeps its place."""
+    storage = instance.event_log_storage
+    storage.set_concurrency_slots("warehouse", 1)
+    interrupted, alive = started(instance), started(instance)
+    storage.claim_concurrency_slot("warehouse", interrupted, "step")
+    end_dead_runs(instance)
+    assert not storage.claim_concurrency_slot("warehouse", alive, "step").is_claimed
+    run = instance.get_run_by_id(interrupted)
+    assert run is not None
+    instance.report_run_failed(run)
+    assert end_dead_runs(instance) == []
+    assert storage.claim_concurrency_slot("warehouse", alive, "step").is_claimed
+
+
 HOLD = """
 import sys, time
 from pathlib import Path

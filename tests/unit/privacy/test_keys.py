@@ -65,7 +65,7 @@ def test_the_environment_wins_and_is_its_owners_to_change(folder: Path) -> None:
     keys = Keyring(folder, {TOKEN: "v3:" + "ab" * 32})
     assert keys.current(TOKEN).secret == b"\xab" * 32
     assert keys.listed() == [("token", 3, "HABITUS_KEY_TOKEN")]
-    with pytest.raises(KeyringError, match="HABITUS_KEY_TOKEN: set that to v4:"):
+    with pytest.raises(KeyringError, match="set HABITUS_KEY_TOKEN to v4:"):
         keys.add(TOKEN)
     assert not folder.exists()
 

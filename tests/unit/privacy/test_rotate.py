@@ -14,7 +14,11 @@ import pytest
 from typer.testing import CliRunner
 
 from habitus import keys as keys_command
-from privacy.keys import TOKEN, VAULT, Keyring
+from ml.models import load_model, save_model
+from orchestration.config import settings
+from orchestration.lib.audit import trail
+from privacy.audit_check import verify
+from privacy.keys import MODEL, TOKEN, VAULT, Keyring, KeyringError
 from privacy.rotate import (
     ROTATORS,
     Rename,
@@ -216,6 +220,39 @@ def test_the_command_rotates_and_shows_no_key(
     secrets += [keys.current(TOKEN).secret.hex(), keys.current(VAULT).secret.hex()]
     assert len(set(secrets)) == 4
     assert not [secret for secret in secrets if secret in text]
+
+
+def test_models_and_the_trail_go_on_under_new_keys(
+    home: Path, keys: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HABITUS_HOME", str(home.parent))
+    version = save_model(home / "models/churn", {"a": "b"}, {}, keys.current(MODEL).secret)
+    run = CliRunner().invoke
+    for purpose in ("audit", "model", "audit"):
+        shown = run(keys_command.app, ["rotate", f"--purpose={purpose}"])
+        assert shown.exit_code == 0, shown.output
+    assert load_model(home / "models/churn", keys.current(MODEL).secret).version == version
+    assert [(purpose, version) for purpose, version, _ in keys.listed()] == [
+        *(("audit", 1), ("audit", 2), ("audit", 3), ("model", 2), ("token", 1), ("vault", 1))
+    ]
+    kept = trail(settings("shop"))
+    lines = [json.loads(line) for line in kept.lines()]
+    assert [(line["action"], line["detail"]["key"], line["key"]) for line in lines] == [
+        *(("rotate", "audit", 1), ("rotate", "model", 2), ("rotate", "audit", 2))
+    ]
+    assert not verify(kept).findings
+
+
+def test_a_key_of_the_environment_rotates_beside_the_old_ones_file(
+    tmp_path: Path, keys: Keyring
+) -> None:
+    old = keys.current(MODEL).secret
+    given = Keyring(tmp_path / "keys", {MODEL: "ab" * 32})
+    with pytest.raises(KeyringError, match=r"keep it as .*model\.v1\.key .*v2: and a new key"):
+        given.add(MODEL)
+    given = Keyring(tmp_path / "keys", {MODEL: f"v2:{'cd' * 32}"})
+    new = given.add(MODEL)
+    assert (new.version, [key.secret for key in given.before(MODEL, 2)]) == (2, [old])
 
 
 def test_a_new_vault_key_keeps_every_value(home: Path, keys: Keyring) -> None:
