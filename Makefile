@@ -14,7 +14,7 @@ endif
 export HABITUS_HOME ?= $(CURDIR)/.habitus
 
 .DEFAULT_GOAL := help
-.PHONY: help install real-data demo test lint ui docs audit bench bench-increment bench-erasure faults lock clean
+.PHONY: help install real-data demo test lint ui docs audit bench bench-increment bench-erasure bench-spikes faults lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -70,6 +70,9 @@ bench-increment: install  ## one more day on a year of history, at two sizes; sl
 
 bench-erasure: install  ## erase 100 people of 20,000, read every file again, look for them; slow
 	@$(BIN)/python -m benchmarks.erasure --home $(or $(BENCH_HOME),$(HABITUS_HOME)-bench-erasure)
+
+bench-spikes: install  ## an hour of events with spikes; run it where memory is bounded; slow
+	@$(BIN)/python -m benchmarks.spikes --home $(or $(BENCH_HOME),$(HABITUS_HOME)-bench-spikes)
 
 faults: install  ## the fault matrix and kills at random; takes hours
 	@$(BIN)/pytest -q tests/faults

@@ -110,14 +110,17 @@ def simulate(
     from simulator.shop import simulate as generate  # noqa: PLC0415  numpy and pyarrow take a second
 
     habitus = _activate("shop")
-    made = generate(
-        habitus.landing,
-        habitus.truth,
-        customers=customers,
-        days=days,
-        events_per_day=events_per_day,
-        seed=seed,
-    )
+    try:
+        made = generate(
+            habitus.landing,
+            habitus.truth,
+            customers=customers,
+            days=days,
+            events_per_day=events_per_day,
+            seed=seed,
+        )
+    except ValueError as error:
+        _fail(error)
     show.simulation(console, made, habitus.landing)
 
 

@@ -27,7 +27,7 @@ from ingestion.review import (
     quarantine_records,
 )
 from orchestration.config import Settings, SettingsError, activate, settings
-from orchestration.lib.raw_assets import ingestion_paths
+from orchestration.lib.raw_assets import ingestion_paths, reader_limits
 from orchestration.lib.secrets import ingest_keys
 
 app = typer.Typer(help="See what was quarantined, and why.", no_args_is_help=True)
@@ -197,6 +197,7 @@ def replay(
             now=datetime.now(UTC),
             repairs=repairs,
             con_settings={"memory_limit": habitus.memory_limit, "threads": habitus.threads},
+            limits=reader_limits(habitus),
         )
     except (IngestError, ValueError) as error:
         _fail(error)

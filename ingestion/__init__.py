@@ -17,10 +17,12 @@ from ingestion.replay import Replayed, ReplayError, replay_file
 from ingestion.results import IngestError, SourceError, SourceResult
 from ingestion.schema import ensure_raw_schemas
 from ingestion.session import IngestKeys
+from ingestion.worker import Limits
 
 __all__ = [
     "IngestError",
     "IngestKeys",
+    "Limits",
     "Paths",
     "PendingFile",
     "ReplayError",

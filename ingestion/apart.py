@@ -5,7 +5,8 @@ What does NOT belong here: the worker itself (`worker`), what reading is (`sourc
 When a worker dies, the files that it had opened are tried again by halves, until one dies alone.
 A file is guilty when it was there at two deaths, the second one alone, and a worker without any
 file lives: so neither the kernel that reclaims memory once, nor limits too small for anything, put
-a good file into quarantine.
+a good file into quarantine. Where the machine gives a worker less than its limits, a death says
+nothing about a file: the run fails, and the next one reads it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from ingestion.results import FileError, IngestError, SourceResult
 from ingestion.run import SourceRun
 from ingestion.source import Task, connect, ingest_files, session_of, sha256_of
 from ingestion.worker import Limits, Outcome, attempt
+
+SETTINGS = "HABITUS_READER_MEMORY_GIB, HABITUS_READER_HOURS"
 
 
 @dataclass
@@ -75,11 +78,10 @@ def _after_death(
     """Put what is to be tried next before the rest, or quarantine the file that is guilty."""
     suspects = [found for found in group if found.shown in outcome.opened]
     rest = [found for found in group if found.shown not in outcome.opened]
-    if outcome.stopped or not suspects:
+    if outcome.stopped or outcome.scarce or not suspects:
         raise IngestError(
             f"{task.contract.path.name}: the worker that reads source `{task.contract.name}` "
-            f"{outcome.died}, and no file is to blame. "
-            + ("Run again" if outcome.stopped else "Raise its limits, or free memory")
+            f"{outcome.died}, and no file is to blame. {_way_out(outcome)}"
         )
     search.deaths.update(outcome.opened)
     half = (len(suspects) + 1) // 2
@@ -90,6 +92,17 @@ def _after_death(
     else:
         parts = [suspects[:half], suspects[half:], rest]
     search.groups[:0] = [part for part in parts if part]
+
+
+def _way_out(outcome: Outcome) -> str:
+    if outcome.stopped:
+        return "Run again"
+    if outcome.scarce:
+        return (
+            f"This machine gives it less than its limits: {', '.join(outcome.scarce)}. Raise those "
+            f"of the machine, or lower its own ({SETTINGS})"
+        )
+    return f"Raise its limits ({SETTINGS}), or free memory"
 
 
 def _condemn(task: Task, found: FoundFile, died: str, search: _Search, limits: Limits) -> None:

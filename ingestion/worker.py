@@ -83,12 +83,15 @@ class Outcome:
         result: Its counts, if it came to its end.
         died: Why it did not, or None.
         stopped: Whether somebody stopped it.
+        scarce: Limits of the machine that are below those of the worker; its death proves nothing
+            against a file then.
         opened: Files that it opened, by their shown path.
     """
 
     result: SourceResult | None = None
     died: str | None = None
     stopped: bool = False
+    scarce: list[str] = field(default_factory=list)
     opened: set[str] = field(default_factory=set)
 
 
@@ -142,7 +145,7 @@ def _work(report_fd: int, payload: bytes) -> NoReturn:
             os.dup2(quiet, standard)
         with os.fdopen(report_fd, "wb", buffering=0) as report:
             task, files, limits = pickle.loads(payload)  # noqa: S301  the caller's own words
-            _limit(limits)
+            _report(report, {"scarce": _limit(limits)})
             with closing(enclose(task, files)) as enclosure:
                 told = _told(report, task, files, limits)
             if enclosure.lacking and "result" in told:
@@ -153,21 +156,27 @@ def _work(report_fd: int, payload: bytes) -> NoReturn:
         os._exit(code)
 
 
-def _limit(limits: Limits) -> None:
+def _limit(limits: Limits) -> list[str]:
+    """Limit this process; gives what the machine limits further than that."""
     _lower(resource.RLIMIT_CORE, 0)  # a core dump holds clear values
-    _lower(resource.RLIMIT_AS, limits.address_space)
-    _lower(resource.RLIMIT_FSIZE, limits.file_size)
-    _lower(resource.RLIMIT_CPU, limits.cpu_seconds)
     if limits.wall_seconds is not None:
         signal.setitimer(signal.ITIMER_REAL, limits.wall_seconds)
+    kinds = {
+        "address space (ulimit -v)": (resource.RLIMIT_AS, limits.address_space),
+        "size of files (ulimit -f)": (resource.RLIMIT_FSIZE, limits.file_size),
+        "seconds of CPU (ulimit -t)": (resource.RLIMIT_CPU, limits.cpu_seconds),
+    }
+    return [name for name, (kind, value) in kinds.items() if not _lower(kind, value)]
 
 
-def _lower(kind: int, value: int | None) -> None:
-    """Set the soft limit; the hard one stays, and is never exceeded."""
-    if value is not None:
-        hard = resource.getrlimit(kind)[1]
-        soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (soft, hard))
+def _lower(kind: int, value: int | None) -> bool:
+    """Set the soft limit; the hard one stays, and is never exceeded. Whether all of it is given."""
+    if value is None:
+        return True
+    hard = resource.getrlimit(kind)[1]
+    soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (soft, hard))
+    return soft == value
 
 
 def _report(report: BinaryIO, message: Mapping[str, Any]) -> None:
@@ -289,6 +298,8 @@ def _listen(report: BinaryIO) -> tuple[Outcome, IngestError | None]:
             outcome.result = _result(message["result"])
         elif "died" in message:
             outcome.died = str(message["died"])
+        elif "scarce" in message:
+            outcome.scarce = list(message["scarce"])
         else:
             error = _ERRORS.get(message["error"], IngestError)(message["text"])
     return outcome, error

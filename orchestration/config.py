@@ -48,6 +48,8 @@ class Settings:
             published one and the one before it always do.
         as_of: rebuild, or read, what was known at the end of this day; None is the present.
         k: smallest count of people that a published aggregate may show.
+        reader_memory_gib: address space of the process that parses one source's files.
+        reader_hours: how long that process may take.
         given_keys: (purpose, key) of the keys that the environment holds, for `privacy.keys`.
     """
 
@@ -61,6 +63,8 @@ class Settings:
     as_of: date | None = None
     given_keys: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     k: int = 10
+    reader_memory_gib: int = 16
+    reader_hours: float = 3
 
     @property
     def deployment(self) -> str:
@@ -174,6 +178,8 @@ class Settings:
             "HABITUS_THREADS": str(self.threads),
             "HABITUS_KEEP_VERSIONS_DAYS": str(self.keep_versions_days),
             "HABITUS_K": str(self.k),
+            "HABITUS_READER_MEMORY_GIB": str(self.reader_memory_gib),
+            "HABITUS_READER_HOURS": str(self.reader_hours),
             "HABITUS_DEPLOYMENT_HOME": str(self.version_home),
             "DAGSTER_HOME": str(self.dagster_home),
             # What a run plans is some 200 events; they are stored at once.
@@ -204,15 +210,15 @@ def _whole(name: str, value: str) -> int:
     return int(value)
 
 
-def _days(name: str, value: str) -> float:
-    """A number of days from the environment."""
+def _number(name: str, value: str, unit: str) -> float:
+    """A number of days or hours from the environment."""
     try:
-        days = float(value)
+        number = float(value)
     except ValueError:
-        days = -1
-    if not 0 <= days < float("inf"):
-        raise SettingsError(f"{name} is {value!r}; write a number of days from 0")
-    return days
+        number = -1
+    if not 0 <= number < float("inf"):
+        raise SettingsError(f"{name} is {value!r}; write a number of {unit} from 0")
+    return number
 
 
 def settings(deployment: str | None = None) -> Settings:
@@ -237,8 +243,14 @@ def settings(deployment: str | None = None) -> Settings:
         threads=threads,
         k=_whole("HABITUS_K", env.get("HABITUS_K") or "10"),
         postgres_dsn=env.get("HABITUS_POSTGRES_DSN") or None,
-        keep_versions_days=_days(
-            "HABITUS_KEEP_VERSIONS_DAYS", env.get("HABITUS_KEEP_VERSIONS_DAYS") or "2"
+        keep_versions_days=_number(
+            "HABITUS_KEEP_VERSIONS_DAYS", env.get("HABITUS_KEEP_VERSIONS_DAYS") or "2", "days"
+        ),
+        reader_memory_gib=_whole(
+            "HABITUS_READER_MEMORY_GIB", env.get("HABITUS_READER_MEMORY_GIB") or "16"
+        ),
+        reader_hours=_number(
+            "HABITUS_READER_HOURS", env.get("HABITUS_READER_HOURS") or "3", "hours"
         ),
         given_keys=tuple(
             (purpose, text)

@@ -4,6 +4,7 @@ What does not belong here: reading or checking records (ingestion/), or any rule
 (its contract).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ import dagster as dg
 from dagster import AssetExecutionContext, AssetsDefinition, MaterializeResult, ResourceParam
 
 from expectations.contract import Contract, Entity
-from ingestion import Paths, SourceResult, ingest_entity
+from ingestion import Limits, Paths, SourceResult, ingest_entity
 from orchestration.config import Settings
 from orchestration.lib.redaction import redacted
 from orchestration.lib.secrets import ingest_keys
@@ -28,6 +29,16 @@ def ingestion_paths(habitus: Settings) -> Paths:
         lake=habitus.lake,
         ledger=habitus.ledger,
         quarantine=habitus.lake / "quarantine",
+    )
+
+
+def reader_limits(habitus: Settings) -> Limits:
+    """What the process that parses one source's files may use."""
+    seconds = math.ceil(habitus.reader_hours * 3600)
+    return Limits(
+        address_space=habitus.reader_memory_gib << 30,
+        cpu_seconds=seconds * habitus.threads,
+        wall_seconds=seconds,
     )
 
 
@@ -110,6 +121,7 @@ def raw_asset(
                 "threads": habitus.threads,
                 "postgres_dsn": habitus.postgres_dsn or "",
             },
+            limits=reader_limits(habitus),
         )
         for result in results:
             for warning in result.warnings:

@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -181,11 +180,17 @@ def begin(
 def clock_off(days: int) -> Callable[[], None]:
     """Make ingestion believe that it is another day."""
 
-    def now(tz: Any = None) -> datetime:
-        return datetime.now(tz or UTC) + timedelta(days=days)
+    class Kind(type):
+        def __instancecheck__(cls, value: object) -> bool:
+            return isinstance(value, datetime)
+
+    class Off(datetime, metaclass=Kind):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz or UTC) + timedelta(days=days)
 
     def change() -> None:
-        setattr(raw_assets, "datetime", SimpleNamespace(now=now))  # noqa: B010  for mypy
+        setattr(raw_assets, "datetime", Off)  # noqa: B010  for mypy
 
     return change
 

@@ -6,6 +6,7 @@ import datetime as dt
 import gzip
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 import time
@@ -127,6 +128,20 @@ def test_limits_too_small_for_anything_blame_no_file(shop):
     with pytest.raises(IngestError, match="no file is to blame"):
         shop.ingest()
     assert shop.bad() == []
+
+
+def test_a_machine_that_gives_less_than_the_limits_blames_no_file(shop):
+    shop.land("a.csv", rows(1))
+    shop.ingest()
+    pid = worker._Current.server._process.pid
+    resource.prlimit(pid, resource.RLIMIT_AS, (2 << 30, 2 << 30))
+    shop.land("b.csv", HEAD + "A2,c,2025-01-02,1,ALLOCATE\n")
+    said = r"no file is to blame.*less than its limits: address space \(ulimit -v\)"
+    with pytest.raises(IngestError, match=said):
+        shop.ingest()
+    assert shop.bad() == []
+    worker.stop()
+    assert (shop.ingest().accepted, len(shop.bad())) == (0, 1)
 
 
 def test_errors_come_back_without_values(shop):
