@@ -17,7 +17,7 @@ from rich.text import Text
 
 from expectations.contract import Contract, ContractError, load_deployment
 from habitus import audit
-from ingestion import IngestError, Replayed, replay_file
+from ingestion import IngestError, Replayed, read_again, replay_file
 from ingestion.review import (
     Failure,
     Group,
@@ -145,6 +145,27 @@ def export(
     except ReviewError as error:
         _fail(error)
     console.print(f"{target}  {written:,} records", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def retry(
+    source: Source,
+    file: Annotated[str, typer.Option(help="Beginning of the file's hash; default: all.")] = "",
+    deployment: Deployment = None,
+) -> None:
+    """Let the next run read files again that were quarantined whole, though they were right.
+
+    When the contract is mended, or the reader has been given more memory or time.
+    """
+    habitus = _chosen(deployment)
+    audit.say(habitus, "quarantine_retry", tables=[f"quarantine.{source}"])
+    try:
+        paths = read_again(_contract(habitus, source), ingestion_paths(habitus), file)
+    except IngestError as error:
+        _fail(error)
+    for path in paths:
+        console.print(Text(_plain(path)), soft_wrap=True)
+    console.print("`habitus run` reads them again")
 
 
 def _contract(habitus: Settings, source: str) -> Contract:

@@ -13,7 +13,7 @@ from ingestion.files import Paths
 from ingestion.held import refresh_held
 from ingestion.ingest import ingest_entity
 from ingestion.overview import PendingFile, ledger_totals, pending_files, quarantine_counts
-from ingestion.replay import Replayed, ReplayError, replay_file
+from ingestion.replay import Replayed, ReplayError, read_again, replay_file
 from ingestion.results import IngestError, SourceError, SourceResult
 from ingestion.schema import ensure_raw_schemas
 from ingestion.session import IngestKeys
@@ -34,6 +34,7 @@ __all__ = [
     "ledger_totals",
     "pending_files",
     "quarantine_counts",
+    "read_again",
     "refresh_held",
     "replay_file",
 ]

@@ -148,6 +148,25 @@ class Ledger:
             "delete from batches where batch_id = ? and status = 'writing'", (batch_id,)
         )
 
+    def reopen(self, source: str, sha256: str) -> None:
+        """Let a content be read again that was quarantined whole.
+
+        Its batch is unfinished again, so that the next start removes what it has left.
+        """
+        which = "from files where source = ? and sha256 = ? and status = 'quarantined'"
+        self._db.execute("begin immediate")
+        try:
+            self._db.execute(
+                "update batches set status = 'writing' "
+                f"where batch_id in (select batch_id {which})",
+                (source, sha256),
+            )
+            self._db.execute(f"delete {which}", (source, sha256))
+        except BaseException:
+            self._db.execute("rollback")
+            raise
+        self._db.execute("commit")
+
     def begin(self, batch_id: str, source: str, run_id: str, now: datetime) -> None:
         """Enter a batch before it is written."""
         self._db.execute(

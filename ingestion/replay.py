@@ -97,6 +97,44 @@ def replay_file(
         return Replayed(result, root.path, page.recovered(contract.name, found.shown))
 
 
+def read_again(contract: Contract, paths: Paths, prefix: str = "") -> list[str]:
+    """Let files that were quarantined whole be read again by the next run; gives their paths.
+
+    For a file that was right all along: its contract was wrong, or its reader had too little memory
+    or time. One that a repair stands for stays as it is.
+
+    Args:
+        contract: The source.
+        paths: Where the ledger is.
+        prefix: Beginning of a file's hash; empty: all of them.
+
+    Raises:
+        ReplayError: If there is no such file.
+    """
+    with (
+        closing(Ledger(paths.ledger)) as ledger,
+        closing(Repairs(paths.ledger)) as page,
+        ledger.writing(contract.name),
+    ):
+        files, roots = page.files(contract.name), page.roots(contract.name)
+        chosen = {
+            sha: line.path
+            for sha, line in files.items()
+            if line.status == "quarantined"
+            and sha.startswith(prefix.lower())
+            and sha not in {*roots, *roots.values()}
+        }
+        if not chosen:
+            raise ReplayError(
+                f"source `{contract.name}` has no file that was quarantined whole"
+                + (f" and whose hash begins with {prefix!r}" if prefix else "")
+                + ", unless a repair stands for it already"
+            )
+        for sha in chosen:
+            ledger.reopen(contract.name, sha)
+    return sorted(chosen.values())
+
+
 def _stands_for(source: str, page: Repairs, file: Path, prefix: str) -> FileLine:
     """The file of the ledger that a repair stands for; a repair of a repair is one of its root."""
     files, roots = page.files(source), page.roots(source)

@@ -4,7 +4,7 @@ What does not belong here: assets. Which assets roll forward on their own is sai
 made, by their automation condition.
 """
 
-import hashlib
+from datetime import UTC, datetime
 
 import dagster as dg
 from dagster import AssetSelection, ResourceParam
@@ -20,6 +20,7 @@ from orchestration.lib.raw_assets import ingestion_paths
 from orchestration.lib.redaction import redacted
 from orchestration.lib.run_guard import end_dead_runs
 from orchestration.lib.run_parameters import AsOfError, at_day
+from orchestration.lib.run_requests import request_run
 from orchestration.lib.summary import collect, write_summary
 
 _partitions = daily_partitions(load_deployment(settings().contracts))
@@ -55,22 +56,19 @@ weekly_retrain = dg.ScheduleDefinition(
 @redacted
 def new_files(
     context: dg.SensorEvaluationContext, habitus: ResourceParam[Settings]
-) -> dg.SensorResult | dg.SkipReason:
+) -> dg.RunRequest | dg.SkipReason:
     """Ask for a run when files have landed whose content the ledger does not know.
 
     The run's key is made of source, content hash and generation, and what is new is asked of the
-    ledger, never of the cursor: so a repaired file is seen, and nothing is launched twice.
+    ledger, never of the cursor: so a repaired file is seen, nothing is launched twice, and what a
+    failed run did not take in is asked for again.
     """
     deployment = load_deployment(habitus.contracts)
     pending = pending_files(deployment.contracts, ingestion_paths(habitus))
     if not pending:
         return dg.SkipReason("no file has landed that is not ingested")
     day = _partitions.get_last_partition_key()
-    key = "|".join(sorted(f"{f.source}:{f.sha256}:{f.generation}" for f in pending))
-    tags = {"habitus/new_files": str(len(pending))}
-    return dg.SensorResult(
-        run_requests=[dg.RunRequest(run_key=_digest(key), partition_key=day, tags=tags)]
-    )
+    return request_run(context.instance, pending, str(day), datetime.now(UTC))
 
 
 @dg.run_failure_sensor(default_status=dg.DefaultSensorStatus.RUNNING)
@@ -98,8 +96,3 @@ def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     for run_id in ended:
         record_run_end(settings(), context.instance, run_id, "lost")
     return dg.SkipReason(f"marked as failed: {', '.join(ended)}" if ended else "none was lost")
-
-
-def _digest(text: str) -> str:
-    """Run keys are stored in full; thousands of file names are not a key."""
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -9,7 +9,7 @@ import sqlite3
 import pytest
 from shops import KEY, NOW, Shop
 
-from ingestion import ReplayError, overview, pending_files, replay_file
+from ingestion import ReplayError, overview, pending_files, read_again, replay_file
 
 HEAD = "id,who,when,sum,note\n"
 GOOD = ["A1,c1,2025-01-02,1,x\n", "A3,c3,2025-01-04,3,x\n"]
@@ -222,3 +222,31 @@ def test_the_ledger_knows_both_and_an_old_one_is_migrated(shop):
     assert [(old, number) for _new, old, number in rows] == [("sales/a.csv", 2)]
     totals = overview.ledger_totals(shop.paths.ledger)["sales"]
     assert totals == {"records_in": 8, "accepted": 4, "quarantined": 2, "duplicates": 2}
+
+
+def test_a_file_that_was_right_all_along(shop, tmp_path):
+    """Its contract was wrong: mended, the next run reads it, and nothing of the failure is left."""
+    right, shop.form = shop.form, "parquet"
+    shop.land("a.csv", RIGHT)
+    shop.land("b.csv", RIGHT.replace("A", "B"))
+    assert shop.ingest().accepted == 0
+    first = [sha for (sha,) in shop.bad("file_sha256")]
+    shop.form = right
+    assert shop.ingest().files == 0
+    assert pending_files([shop.contract()], shop.paths) == []
+    assert read_again(shop.contract(), shop.paths, first[0][:9]) == ["sales/a.csv"]
+    assert [file.sha256 for file in pending_files([shop.contract()], shop.paths)] == first[:1]
+    assert (shop.ingest().accepted, len(shop.bad())) == (4, 1)
+    assert content(shop) == right_at_first(tmp_path, shop)
+    with pytest.raises(ReplayError, match=r"no file that was quarantined whole and whose hash"):
+        read_again(shop.contract(), shop.paths, first[0])
+    assert read_again(shop.contract(), shop.paths) == ["sales/b.csv"]
+    assert (shop.ingest(LATER).accepted, shop.bad()) == (4, [])
+
+
+def test_what_a_repair_stands_for_is_not_read_again(shop):
+    shop.land("a.csv", b"PK\x03\x04")
+    shop.ingest()
+    assert replay(shop, "a.csv", RIGHT).result.accepted == 4
+    with pytest.raises(ReplayError, match="unless a repair stands for it"):
+        read_again(shop.contract(), shop.paths)
