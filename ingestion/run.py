@@ -170,7 +170,13 @@ class SourceRun:
         return self.result
 
     def _reject(self, opened: OpenFile, error: FileError) -> None:
-        """Quarantine a whole file; its records, where they can be counted, count as such."""
+        """Quarantine a whole file; its records, where they can be counted, count as such.
+
+        Raises:
+            MemoryError: Where memory is scarce, libraries find damage that is none.
+        """
+        if self.session.starved and error.failure_type in ("file_damaged", "file_truncated"):
+            raise MemoryError
         file = ChunkFile(opened.found.shown, opened.sha256)
         batch_id = batch_id_of(self.contract.name, [opened.sha256])
         self.result.files += 1

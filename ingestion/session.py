@@ -93,6 +93,7 @@ class Session:
         keys: Of tokens, record hashes and the vault.
         run_id: Of this run.
         now: Naive UTC.
+        starved: Whether the machine gives this process less than its limits.
         landed_at: For a repair, when the file that it stands for was ingested; else None.
         seen: Raw files of this source: earlier batches, and this run's.
         cache: Tokens by type and clear value; what is in it has been given to the vault.
@@ -105,6 +106,7 @@ class Session:
     keys: IngestKeys
     run_id: str
     now: datetime
+    starved: bool = False
     landed_at: datetime | None = None
     seen: list[Path] = field(default_factory=list)
     cache: dict[str, dict[str, str | None]] = field(default_factory=dict)

@@ -40,6 +40,7 @@ class Task:
         run_id: Goes into ledger and quarantine.
         now: The moment of ingestion, naive UTC.
         settings: DuckDB settings.
+        starved: Whether the machine gives the process that reads it less than its limits.
     """
 
     contract: Contract
@@ -48,6 +49,7 @@ class Task:
     run_id: str
     now: datetime
     settings: Mapping[str, str | int]
+    starved: bool = False
 
 
 def connect(settings: Mapping[str, str | int] | None) -> duckdb.DuckDBPyConnection:
@@ -72,7 +74,9 @@ def connect(settings: Mapping[str, str | int] | None) -> duckdb.DuckDBPyConnecti
 
 def session_of(task: Task, con: duckdb.DuckDBPyConnection) -> Session:
     """A session for one run of the source."""
-    return Session(con, task.contract, task.paths, task.keys, task.run_id, task.now)
+    return Session(
+        con, task.contract, task.paths, task.keys, task.run_id, task.now, starved=task.starved
+    )
 
 
 def files_of(task: Task) -> list[FoundFile]:

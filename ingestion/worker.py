@@ -28,7 +28,7 @@ import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -145,7 +145,9 @@ def _work(report_fd: int, payload: bytes) -> NoReturn:
             os.dup2(quiet, standard)
         with os.fdopen(report_fd, "wb", buffering=0) as report:
             task, files, limits = pickle.loads(payload)  # noqa: S301  the caller's own words
-            _report(report, {"scarce": _limit(limits)})
+            scarce = _limit(limits)
+            _report(report, {"scarce": scarce})
+            task = replace(task, starved=bool(scarce))
             with closing(enclose(task, files)) as enclosure:
                 told = _told(report, task, files, limits)
             if enclosure.lacking and "result" in told:
@@ -202,9 +204,8 @@ def _is_memory(error: Exception, limits: Limits) -> bool:
     """Whether memory ran out. Not every library says so: at the limit, any error may mean it."""
     if isinstance(error, ConservationError | SourceError):
         return False
-    if isinstance(error, MemoryError) or isinstance(
-        error.__context__, MemoryError | duckdb.OutOfMemoryException
-    ):
+    ran_out = MemoryError | duckdb.OutOfMemoryException
+    if isinstance(error, ran_out) or isinstance(error.__context__, ran_out):
         return True
     if isinstance(error, OSError) and error.errno != errno.ENOMEM:
         return False

@@ -94,6 +94,7 @@ def read_parquet(
 
     Raises:
         FileError: If a page cannot be read.
+        OutOfMemoryException: If the records need more memory than the connection may use.
     """
     relation = f"read_parquet({literal(str(path))}, file_row_number = true)"
     try:
@@ -112,5 +113,7 @@ def read_parquet(
         ).to_arrow_table()
         plain = frozenset(row[0] for row in described if row[1].upper().startswith(_PLAIN))
         return table, plain
+    except duckdb.OutOfMemoryException:
+        raise  # says nothing of the file
     except duckdb.Error:
         raise FileError("file_damaged", "a Parquet page cannot be read", total) from None

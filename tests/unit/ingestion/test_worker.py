@@ -139,9 +139,14 @@ def test_a_machine_that_gives_less_than_the_limits_blames_no_file(shop):
     said = r"no file is to blame.*less than its limits: address space \(ulimit -v\)"
     with pytest.raises(IngestError, match=said):
         shop.ingest()
+    # Nor what a library calls damage: with too little memory it finds damage that is none.
+    shop.land("b.csv", rows(2))
+    shop.land("c.csv.gz", gzip.compress(rows(3).encode())[:-9])
+    with pytest.raises(IngestError, match=said):
+        shop.ingest()
     assert shop.bad() == []
     worker.stop()
-    assert (shop.ingest().accepted, len(shop.bad())) == (0, 1)
+    assert (shop.ingest().accepted, shop.bad("file")) == (1, [("sales/c.csv.gz",)])
 
 
 def test_errors_come_back_without_values(shop):
