@@ -297,17 +297,36 @@ def failing(planted: Mapping[str, str]) -> Callable[..., None]:
     return fail
 
 
-#: Step -> what fails in it, and the job that soonest gets there; in this order.
+INGEST = "orchestration.lib.raw_assets.ingest_entity"
+SUITES = "orchestration.lib.gates.run_suites"
+DBT = "orchestration.lib.dbt_steps.warm_client"
+OUTPUT = "orchestration.lib.ml_assets.run_output"
+#: Step, or all steps of a kind -> what fails in it, and the job that gets there; in this order.
 FAULTS = {
-    "ingestion": ("orchestration.lib.raw_assets.ingest_entity", "everything"),
-    "expectations": ("orchestration.lib.gates.run_suites", "everything"),
-    "dbt": ("orchestration.lib.dbt_steps.warm_client", "everything"),
-    "ml": ("orchestration.lib.ml_assets.run_output", "retrain"),
-    "publication": ("orchestration.defs.publication.assets.swap_pointer", "only_snapshot"),
-    "report": ("orchestration.lib.evaluation.report_data", "only_report"),
+    "ingestion": (INGEST, "everything"),
+    "raw_gate": (SUITES, "everything"),
+    "behaviour": (DBT, "everything"),
+    "behaviour_gate": (SUITES, "only_behaviour_gate"),
+    "marts": (DBT, "only_marts"),
+    "features_gate": (SUITES, "only_features_gate"),
+    "behaviour_clusters": (OUTPUT, "only_behaviour_clusters"),
+    "ml_behaviour_clusters_gate": (SUITES, "only_ml_behaviour_clusters_gate"),
+    "churn_evaluation": (OUTPUT, "only_churn_evaluation"),
+    "ml_churn_evaluation_gate": (SUITES, "only_ml_churn_evaluation_gate"),
+    "churn_scores": (OUTPUT, "only_churn_scores"),
+    "ml_churn_scores_gate": (SUITES, "only_ml_churn_scores_gate"),
+    "after_ml": (DBT, "only_after_ml"),
+    "publication__snapshot": (
+        "orchestration.defs.publication.assets.swap_pointer",
+        "only_publication__snapshot",
+    ),
+    "publication__report": (
+        "orchestration.lib.evaluation.report_data",
+        "only_publication__report",
+    ),
 }
 #: Those of a line that was never whole come before the run that is.
-FIRST = ("ingestion", "expectations", "dbt")
+FIRST = ("ingestion", "raw_gate", "behaviour")
 KINDS = ("name", "phone", "email", "address")
 
 
@@ -346,15 +365,23 @@ def _said(arguments: Sequence[str]) -> int:
 
 
 def _jobs(loaded: Any) -> Any:
-    """The deployment's definitions, with jobs of a single step."""
-    steps = {"only_snapshot": "snapshot", "only_report": "report"}
-    jobs = [
-        dg.define_asset_job(
-            job, selection=dg.AssetSelection.assets(dg.AssetKey(["publication", s]))
-        )
-        for job, s in steps.items()
-    ]
+    """The deployment's definitions, with a job for each single step."""
+    selections = {a.op.name: dg.AssetSelection.assets(*a.keys) for a in loaded.assets}
+    selections = {name: keys.without_checks() for name, keys in selections.items()}
+    selections |= {c.op.name: dg.AssetSelection.checks(*c.check_keys) for c in loaded.asset_checks}
+    jobs = [dg.define_asset_job(f"only_{name}", selection=s) for name, s in selections.items()]
     return dg.Definitions.merge(loaded, dg.Definitions(jobs=jobs))
+
+
+def _failed_steps() -> list[str]:
+    """Every step that failed in any run."""
+    with dg.DagsterInstance.get() as instance:
+        events = [
+            entry.dagster_event
+            for run in instance.get_runs()
+            for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+        ]
+    return sorted({str(event.step_key) for event in events if event})
 
 
 def main() -> None:
@@ -388,7 +415,13 @@ def main() -> None:
     begun = time.monotonic()
     codes = {" ".join(arguments): _said(arguments) for arguments in given["commands"]}
     seconds["commands"] = round(time.monotonic() - begun, 1)
-    told = {"statuses": statuses, "codes": codes, "seconds": seconds}
+    told = {
+        "statuses": statuses,
+        "codes": codes,
+        "seconds": seconds,
+        "steps": [node.name for node in loaded.resolve_job_def("everything").nodes],
+        "failed": _failed_steps(),
+    }
     print("TOLD " + json.dumps(told), flush=True)
 
 

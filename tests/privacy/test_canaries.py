@@ -29,14 +29,12 @@ from search import Search
 
 REPO = Path(__file__).resolve().parents[2]
 SECONDS = 600
-#: Where each fault of `canaries.FAULTS` passes our code, the file that calls what fails.
+#: Where what fails passes our code: the file that calls it.
 WHERE = {
-    "ingestion": "orchestration/lib/raw_assets.py",
-    "expectations": "orchestration/lib/gates.py",
-    "dbt": "orchestration/lib/dbt_steps.py",
-    "ml": "orchestration/lib/ml_assets.py",
-    "publication": "orchestration/defs/publication/assets.py",
-    "report": "orchestration/defs/publication/assets.py",
+    canaries.INGEST: "orchestration/lib/raw_assets.py",
+    canaries.SUITES: "orchestration/lib/gates.py",
+    canaries.DBT: "orchestration/lib/dbt_steps.py",
+    canaries.OUTPUT: "orchestration/lib/ml_assets.py",
 }
 
 
@@ -50,6 +48,8 @@ class Line:
         statuses: of the runs, by the step that failed.
         codes: exit codes, by command.
         said: all that was printed.
+        steps: of the main job.
+        failed: those of them that failed in some run.
     """
 
     root: Path
@@ -57,6 +57,8 @@ class Line:
     statuses: dict[str, str]
     codes: dict[str, int]
     said: str
+    steps: set[str]
+    failed: set[str]
 
 
 def _commands(root: Path) -> list[list[str]]:
@@ -105,13 +107,15 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
     assert found, said
     told = json.loads(found[0].removeprefix("TOLD "))
     print(told["seconds"])
-    yield Line(root, values, told["statuses"], told["codes"], said)
+    steps, failed = set(told["steps"]), set(told["failed"])
+    yield Line(root, values, told["statuses"], told["codes"], said, steps, failed)
     shutil.rmtree(root, ignore_errors=True)
 
 
 def test_the_line_ran_and_failed_where_it_should(line: Line) -> None:
     expected = dict.fromkeys((*canaries.FAULTS, "dbt's own"), "failure") | {"good": "success"}
     assert line.statuses == expected, line.said
+    assert line.failed == line.steps
     refused = {command: code for command, code in line.codes.items() if code}
     assert not refused, (refused, line.said)
     failures = {
@@ -126,7 +130,8 @@ def test_the_line_ran_and_failed_where_it_should(line: Line) -> None:
 def test_failures_say_where_they_arose(line: Line) -> None:
     """What is left of an error is of use: each fault's class, its cause and our own line."""
     for step in canaries.FAULTS:
-        assert f"KeyError (at {WHERE[step]}" in line.said.replace("\n", ""), step
+        where = WHERE.get(canaries.FAULTS[step][0], "orchestration/defs/publication/assets.py")
+        assert f"KeyError (at {where}" in line.said.replace("\n", ""), step
     assert "ConversionException" in line.said
 
 

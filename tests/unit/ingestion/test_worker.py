@@ -10,14 +10,18 @@ import resource
 import signal
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from shops import KEY, NOW, Shop
 
 from ingestion import IngestError, SourceError, ingest_entity, replay_file, worker
+from ingestion.readers.parquet import read_parquet
 from ingestion.worker import Limits
 
 HEAD = "id,who,when,sum,note\n"
@@ -307,3 +311,12 @@ def test_another_source_is_not_touched(shop):
         limits=SMALL,
     )
     assert [(r.source, r.files, r.accepted) for r in results] == [("sales", 1, 0), ("other", 1, 1)]
+
+
+def test_a_parquet_file_that_needs_more_memory_is_not_called_damaged(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"a": [f"{n}" * 1000 for n in range(20_000)]}), path)
+    with closing(duckdb.connect(config={"memory_limit": "8MB", "temp_directory": ""})) as con:
+        with pytest.raises(duckdb.OutOfMemoryException) as caught:
+            read_parquet(con, path, (0, 20_000))
+        assert worker._is_memory(caught.value, SMALL)
