@@ -66,6 +66,7 @@ class MlContext:
         model_key: key of the digest that guards stored models.
         previous: this output's frame of the run before, if any.
         run_id: for logs only; never part of a result, so that reruns are equal.
+        k: smallest group of customers of which metrics and plots may tell.
     """
 
     as_of: date
@@ -74,6 +75,7 @@ class MlContext:
     model_key: bytes
     previous: pd.DataFrame | None = None
     run_id: str = ""
+    k: int = 10
 
 
 @dataclass(frozen=True)

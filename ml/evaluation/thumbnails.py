@@ -107,11 +107,12 @@ def _roc(axes: Any, backtest: pd.DataFrame | None, cutoff: Any, models: list[str
     _bare(axes)
 
 
-def segments_png(profile: pd.DataFrame | None) -> bytes:
+def segments_png(profile: pd.DataFrame | None, k: int) -> bytes:
     """Sizes of the segments, one panel a set; small cells are hidden as in the report.
 
     Args:
         profile: columns label and customers, with set when there are several.
+        k: smallest number of customers that is shown.
 
     Returns:
         PNG bytes; without segments, a picture that says so.
@@ -120,7 +121,7 @@ def segments_png(profile: pd.DataFrame | None) -> bytes:
         return _note("segments: none in this run")
     frame = profile if "set" in profile.columns else profile.assign(set="segments")
     sets = sorted(frame["set"].unique())[:MAX_SETS]
-    groups = [_sizes(frame[frame["set"] == name]) for name in sets]
+    groups = [_sizes(frame[frame["set"] == name], k) for name in sets]
     rows = max(len(g) for g in groups)
     figure = Figure(figsize=(3.6 * len(sets), 0.8 + 0.27 * rows), layout="constrained")
     panels = figure.subplots(1, len(sets), squeeze=False)[0]
@@ -137,11 +138,11 @@ def segments_png(profile: pd.DataFrame | None) -> bytes:
     return _png(figure)
 
 
-def _sizes(part: pd.DataFrame) -> list[tuple[str, int, str]]:
+def _sizes(part: pd.DataFrame, k: int) -> list[tuple[str, int, str]]:
     """(label, length of the bar, text), the largest on top; hidden cells have no length."""
     rows: list[Row] = [(str(r["label"]), int(r["customers"]), ()) for r in part.to_dict("records")]
-    shown = {"small": "<10", "kept": "hidden"}
-    segments = suppress("", (), rows).segments
+    shown = {"small": f"<{k}", "kept": "hidden"}
+    segments = suppress("", (), rows, k).segments
     return [
         (s.label, s.customers or 0, shown.get(s.hidden) or f"{s.customers:,}")
         for s in reversed(segments)

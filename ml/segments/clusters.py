@@ -94,7 +94,7 @@ def run(inputs: Mapping[str, pd.DataFrame], context: MlContext) -> MlResult:
     as_of = days(features["as_of"])
     rows = numeric_features(features[as_of == as_of.max()])
     if len(rows) < MIN_CUSTOMERS:
-        return _one_cluster(rows, f"fewer than {MIN_CUSTOMERS} customers")
+        return _one_cluster(rows, f"fewer than {MIN_CUSTOMERS} customers", context.k)
     previous, digest = _previous(context)
     columns = _columns(rows, previous)
     logs = _logs(rows, columns)
@@ -103,7 +103,7 @@ def run(inputs: Mapping[str, pd.DataFrame], context: MlContext) -> MlResult:
     if previous is None or previous.columns != columns or digest != own_digest:
         found = _find(rows, columns, logs, previous, context.seed)
     if found is None:
-        return _one_cluster(rows, "customers are too much alike to be told apart")
+        return _one_cluster(rows, "customers are too much alike to be told apart", context.k)
     manifest = {"output": FOLDER, "seed": context.seed, "data_sha256": own_digest}
     manifest |= {"clusters": found.as_dict()}
     version = save_model(context.models_dir / FOLDER, {}, manifest, context.model_key)
@@ -113,28 +113,30 @@ def run(inputs: Mapping[str, pd.DataFrame], context: MlContext) -> MlResult:
         label=np.array(found.labels, dtype=object)[nearest],
         distance=distance,
     )
+    sizes = frame["label"].value_counts()
+    shown = _shown(sizes, context.k)
     metrics = {
-        "labels": _sizes(frame),
+        "labels": shown,
         "number": len(found.numbers),
         "how": found.how,
         "model_version": version,
-        "profiles": _profiles(rows, frame["label"], columns),
+        "profiles": [p for p in _profiles(rows, frame["label"], columns) if p["label"] in shown],
     }
-    sizes = frame.groupby("label").size().reset_index(name="customers")
-    plots = {"clusters": segments_png(sizes)}
+    plots = {"clusters": segments_png(sizes.rename("customers").reset_index(), context.k)}
     return MlResult({FOLDER: conform(frame, BEHAVIOUR_CLUSTERS)}, metrics, plots)
 
 
-def _sizes(frame: pd.DataFrame) -> dict[str, int]:
+def _shown(sizes: pd.Series, k: int) -> dict[str, int]:
     """Customers by label, without those that are too few to be shown."""
-    rows: list[Row] = [(str(k), int(v), ()) for k, v in frame["label"].value_counts().items()]
-    shown = sorted(suppress("", (), rows).segments, key=lambda s: s.label)
-    return {s.label: s.customers for s in shown if s.customers is not None}
+    rows: list[Row] = [(str(label), int(n), ()) for label, n in sizes.items()]
+    segments = sorted(suppress("", (), rows, k).segments, key=lambda s: s.label)
+    return {s.label: s.customers for s in segments if s.customers is not None}
 
 
-def _one_cluster(rows: pd.DataFrame, reason: str) -> MlResult:
+def _one_cluster(rows: pd.DataFrame, reason: str, k: int) -> MlResult:
     frame = rows[["customer", "as_of"]].assign(cluster=0, label=EVERYBODY, distance=0.0)
-    metrics = {"labels": {EVERYBODY: len(frame)}, "number": 1, "how": reason, "reason": reason}
+    labels = _shown(frame["label"].value_counts(), k)
+    metrics = {"labels": labels, "number": 1, "how": reason, "reason": reason}
     return MlResult({FOLDER: conform(frame, BEHAVIOUR_CLUSTERS)}, metrics)
 
 

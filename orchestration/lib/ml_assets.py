@@ -148,6 +148,7 @@ def ml_asset(output: Output) -> AssetsDefinition:
                 model_key=keyring(habitus).current(MODEL).secret,
                 previous=latest_frame(habitus, output.tables[0].name),
                 run_id=context.run_id,
+                k=habitus.k,
             ),
         )
         if removed := _forget_refusals(habitus, output):

@@ -48,6 +48,16 @@ def _run(features: pd.DataFrame, context):
     return run_output(OUTPUT, {"marts.ml_features": features}, context)
 
 
+def test_metrics_tell_of_no_group_below_k(context) -> None:
+    features = _features()
+    sizes = _run(features, context).frame["label"].value_counts()
+    few = replace(context, k=int(sizes.iloc[-1]) + 1)
+    metrics = _run(features, few).metrics
+    assert set(metrics["labels"]) < set(sizes.index)
+    assert {profile["label"] for profile in metrics["profiles"]} == set(metrics["labels"])
+    assert _run(features.head(8), context).metrics["labels"] == {}
+
+
 def test_finds_and_names_the_types(context) -> None:
     result = _run(_features(), context)
     frame = result.frame.assign(kind=result.frame["customer"].str.split("_").str[0])

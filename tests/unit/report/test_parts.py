@@ -189,6 +189,10 @@ def test_thumbnails(full: ReportData) -> None:
     first = churn_png(full.evaluation, full.backtest)
     assert first.startswith(png)
     assert first == churn_png(full.evaluation, full.backtest)
-    assert segments_png(full.profiles) == segments_png(full.profiles)
-    for nothing in (churn_png(None, None), segments_png(None), churn_png(full.evaluation, None)):
+    assert segments_png(full.profiles, 10) == segments_png(full.profiles, 10)
+    for nothing in (
+        churn_png(None, None),
+        segments_png(None, 10),
+        churn_png(full.evaluation, None),
+    ):
         assert nothing.startswith(png)
