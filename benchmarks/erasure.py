@@ -16,6 +16,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from benchmarks.process import measure
+from ingestion.sql import ident
 from orchestration.config import Settings, settings
 from orchestration.lib.rights import find_people
 from orchestration.lib.rights_verify import search_traces
@@ -40,7 +41,7 @@ class Gone:
 
 
 def changed_for_others(before: Path, after: Path, gone: Sequence[str]) -> list[str]:
-    """Behaviour tables whose rows of other customers are not what they were.
+    """Behaviour tables whose rows of other customers are not what they were, and in what.
 
     Args:
         before: folder of exported tables (`habitus export`).
@@ -51,18 +52,32 @@ def changed_for_others(before: Path, after: Path, gone: Sequence[str]) -> list[s
     with closing(duckdb.connect()) as con:
         for path in sorted((before / "behaviour").glob("*.parquet")):
             columns = pq.read_schema(path).names
-            keep = "where coalesce(customer not in (select unnest($gone)), true)"
-            keep = keep if "customer" in columns else "where $gone is not null"
-            old = f"select * from '{path}' {keep}"
-            new = f"select * from '{after / 'behaviour' / path.name}'"
-            row = con.execute(
-                f"select count(*) from (({old} except all {new}) union all ({new} except all "
-                f"{old}))",
-                {"gone": list(gone)},
-            ).fetchone()
-            if row is None or row[0]:
-                found.append(f"behaviour.{path.stem}")
+            other = after / "behaviour" / path.name
+            if not _differ(con, path, other, gone, columns):
+                continue
+            alone = [
+                column
+                for column in columns
+                if not _differ(con, path, other, gone, [c for c in columns if c != column])
+            ]
+            found.append(f"behaviour.{path.stem}" + "".join(f" ({c} alone)" for c in alone))
     return found
+
+
+def _differ(
+    con: duckdb.DuckDBPyConnection, old: Path, new: Path, gone: Sequence[str], columns: list[str]
+) -> bool:
+    """Whether the rows of others differ in these columns."""
+    keep = "coalesce(customer not in (select unnest($gone)), true)"
+    keep = keep if "customer" in pq.read_schema(old).names else "$gone is not null"
+    picked = ", ".join(ident(column) for column in columns)
+    was = f"select {picked} from '{old}' where {keep}"
+    stands = f"select {picked} from '{new}'"
+    row = con.execute(
+        f"select count(*) from (({was} except all {stands}) union all ({stands} except all {was}))",
+        {"gone": list(gone)},
+    ).fetchone()
+    return row is None or row[0] > 0
 
 
 def _chosen(habitus: Settings, people: int) -> Gone:

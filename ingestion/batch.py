@@ -193,6 +193,17 @@ def _judge(session: Session) -> None:
             f"(select _record_hash from read_parquet({file_list(session.seen)})) as seen "
             "on t._hash = seen._record_hash anti join verdict using (_file_idx, _row_number)"
         )
+    if session.corrections:
+        # Sent again, what a correction replaced must not win over it; read again as what was known
+        # before, it is history.
+        con.execute(
+            "insert into verdict select _file_idx, _row_number, 'duplicate', null "
+            "from (select * from typed where _reason is null) as t semi join "
+            f"(select _record_hash, _known_at from read_parquet({file_list(session.corrections)})) "
+            "as corrected on t._hash = corrected._record_hash "
+            "and t._known_at >= corrected._known_at "
+            "anti join verdict using (_file_idx, _row_number)"
+        )
     contract = session.contract
     keys = [(contract.primary_key, "conflict: one key, several contents at one moment")]
     keys.extend(

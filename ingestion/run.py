@@ -65,8 +65,8 @@ class SourceRun:
             ledger.forget(batch_id)
         batches = ledger.raw_batches(self.contract.name)
         session.seen = [path for path in map(session.raw_path, batches) if path.exists()]
-        # What a correction replaced is known too: sent again, it must not win over it.
-        session.seen += sorted(session.raw_path(CORRECTIONS).parent.glob(f"{CORRECTIONS}*.parquet"))
+        corrections = session.raw_path(CORRECTIONS).parent.glob(f"{CORRECTIONS}*.parquet")
+        session.corrections = sorted(corrections)
         stale = ledger.other_contracts(self.contract.name, self.contract.digest)
         if stale:
             self._warn(

@@ -96,6 +96,7 @@ class Session:
         starved: Whether the machine gives this process less than its limits.
         landed_at: For a repair, when the file that it stands for was ingested; else None.
         seen: Raw files of this source: earlier batches, and this run's.
+        corrections: Raw files of corrections (`habitus correct`).
         cache: Tokens by type and clear value; what is in it has been given to the vault.
         fresh: (token type, clear values, their tokens) that the chunk at hand adds to the cache.
     """
@@ -109,6 +110,7 @@ class Session:
     starved: bool = False
     landed_at: datetime | None = None
     seen: list[Path] = field(default_factory=list)
+    corrections: list[Path] = field(default_factory=list)
     cache: dict[str, dict[str, str | None]] = field(default_factory=dict)
     fresh: list[tuple[str, list[str], list[str | None]]] = field(default_factory=list)
 

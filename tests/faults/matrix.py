@@ -159,9 +159,10 @@ class Matrix:
         delay = seeded(step, "interrupt", seed).uniform(0, 0.9) * self.took[step]
         met = strike_at(victim, step, "STEP_START", delay, victim.interrupt)
         code = victim.wait()
-        if not met or not code:
-            return [f"an interrupt in {step} did nothing: {met}, {code}"]
-        return self._unpublished(victim)
+        if not met:
+            return [f"{step} never began"]
+        # One that meets a library which drops it does nothing, as if it had not come.
+        return self._unpublished(victim) if code else []
 
     def starved(self, step: str, limit: Callable[[Victim], None]) -> list[str]:
         """Take away a resource when a step begins."""
