@@ -25,7 +25,7 @@ from ingestion.run import SourceRun
 from ingestion.source import Task, connect, ingest_files, session_of, sha256_of
 from ingestion.worker import Limits, Outcome, attempt
 
-SETTINGS = "HABITUS_READER_MEMORY_GIB, HABITUS_READER_HOURS"
+SETTINGS = "HABITUS_READER_MEMORY_GIB, HABITUS_READER_MINUTES"
 
 
 @dataclass

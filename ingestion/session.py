@@ -93,7 +93,7 @@ class Session:
         keys: Of tokens, record hashes and the vault.
         run_id: Of this run.
         now: Naive UTC.
-        starved: Whether the machine gives this process less than its limits.
+        starved: Whether the machine gives this process less memory than its limit.
         landed_at: For a repair, when the file that it stands for was ingested; else None.
         seen: Raw files of this source: earlier batches, and this run's.
         corrections: Raw files of corrections (`habitus correct`).

@@ -40,7 +40,7 @@ class Task:
         run_id: Goes into ledger and quarantine.
         now: The moment of ingestion, naive UTC.
         settings: DuckDB settings.
-        starved: Whether the machine gives the process that reads it less than its limits.
+        starved: Whether the machine gives the process that reads it less memory than its limit.
     """
 
     contract: Contract

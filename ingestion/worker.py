@@ -54,6 +54,7 @@ _STATUS = struct.Struct("!i")
 _ERRORS = {kind.__name__: kind for kind in (IngestError, SourceError, ConservationError)}
 #: Said with every source that is read so; `habitus doctor` says it too.
 _UNCONFINED = "this machine's kernel cannot keep the process that parses files from: "
+_ADDRESS_SPACE = "address space (ulimit -v)"
 #: Somebody wants the work to stop; that is no fault of a file.
 STOPPED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
@@ -147,7 +148,7 @@ def _work(report_fd: int, payload: bytes) -> NoReturn:
             task, files, limits = pickle.loads(payload)  # noqa: S301  the caller's own words
             scarce = _limit(limits)
             _report(report, {"scarce": scarce})
-            task = replace(task, starved=bool(scarce))
+            task = replace(task, starved=_ADDRESS_SPACE in scarce)
             with closing(enclose(task, files)) as enclosure:
                 told = _told(report, task, files, limits)
             if enclosure.lacking and "result" in told:
@@ -164,7 +165,7 @@ def _limit(limits: Limits) -> list[str]:
     if limits.wall_seconds is not None:
         signal.setitimer(signal.ITIMER_REAL, limits.wall_seconds)
     kinds = {
-        "address space (ulimit -v)": (resource.RLIMIT_AS, limits.address_space),
+        _ADDRESS_SPACE: (resource.RLIMIT_AS, limits.address_space),
         "size of files (ulimit -f)": (resource.RLIMIT_FSIZE, limits.file_size),
         "seconds of CPU (ulimit -t)": (resource.RLIMIT_CPU, limits.cpu_seconds),
     }

@@ -49,7 +49,7 @@ class Settings:
         as_of: rebuild, or read, what was known at the end of this day; None is the present.
         k: smallest count of people that a published aggregate may show.
         reader_memory_gib: address space of the process that parses one source's files.
-        reader_hours: how long that process may take.
+        reader_minutes: how long that process may take.
         given_keys: (purpose, key) of the keys that the environment holds, for `privacy.keys`.
     """
 
@@ -64,7 +64,7 @@ class Settings:
     given_keys: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     k: int = 10
     reader_memory_gib: int = 16
-    reader_hours: float = 3
+    reader_minutes: int = 180
 
     @property
     def deployment(self) -> str:
@@ -179,7 +179,7 @@ class Settings:
             "HABITUS_KEEP_VERSIONS_DAYS": str(self.keep_versions_days),
             "HABITUS_K": str(self.k),
             "HABITUS_READER_MEMORY_GIB": str(self.reader_memory_gib),
-            "HABITUS_READER_HOURS": str(self.reader_hours),
+            "HABITUS_READER_MINUTES": str(self.reader_minutes),
             "HABITUS_DEPLOYMENT_HOME": str(self.version_home),
             "DAGSTER_HOME": str(self.dagster_home),
             # What a run plans is some 200 events; they are stored at once.
@@ -210,15 +210,15 @@ def _whole(name: str, value: str) -> int:
     return int(value)
 
 
-def _number(name: str, value: str, unit: str) -> float:
-    """A number of days or hours from the environment."""
+def _days(name: str, value: str) -> float:
+    """A number of days from the environment."""
     try:
-        number = float(value)
+        days = float(value)
     except ValueError:
-        number = -1
-    if not 0 <= number < float("inf"):
-        raise SettingsError(f"{name} is {value!r}; write a number of {unit} from 0")
-    return number
+        days = -1
+    if not 0 <= days < float("inf"):
+        raise SettingsError(f"{name} is {value!r}; write a number of days from 0")
+    return days
 
 
 def settings(deployment: str | None = None) -> Settings:
@@ -243,15 +243,13 @@ def settings(deployment: str | None = None) -> Settings:
         threads=threads,
         k=_whole("HABITUS_K", env.get("HABITUS_K") or "10"),
         postgres_dsn=env.get("HABITUS_POSTGRES_DSN") or None,
-        keep_versions_days=_number(
-            "HABITUS_KEEP_VERSIONS_DAYS", env.get("HABITUS_KEEP_VERSIONS_DAYS") or "2", "days"
+        keep_versions_days=_days(
+            "HABITUS_KEEP_VERSIONS_DAYS", env.get("HABITUS_KEEP_VERSIONS_DAYS") or "2"
         ),
         reader_memory_gib=_whole(
             "HABITUS_READER_MEMORY_GIB", env.get("HABITUS_READER_MEMORY_GIB") or "16"
         ),
-        reader_hours=_number(
-            "HABITUS_READER_HOURS", env.get("HABITUS_READER_HOURS") or "3", "hours"
-        ),
+        reader_minutes=_whole("HABITUS_READER_MINUTES", env.get("HABITUS_READER_MINUTES") or "180"),
         given_keys=tuple(
             (purpose, text)
             for purpose in PURPOSES

@@ -4,7 +4,6 @@ What does not belong here: reading or checking records (ingestion/), or any rule
 (its contract).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -34,7 +33,7 @@ def ingestion_paths(habitus: Settings) -> Paths:
 
 def reader_limits(habitus: Settings) -> Limits:
     """What the process that parses one source's files may use."""
-    seconds = math.ceil(habitus.reader_hours * 3600)
+    seconds = habitus.reader_minutes * 60
     return Limits(
         address_space=habitus.reader_memory_gib << 30,
         cpu_seconds=seconds * habitus.threads,

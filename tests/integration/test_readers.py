@@ -83,7 +83,13 @@ def polling(habitus: Settings, seen: dict[str, object]) -> Iterator[None]:
 
 
 def command(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "habitus.cli", *arguments], check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "habitus.cli", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
 @pytest.mark.hours
@@ -93,14 +99,18 @@ def test_twenty_runs_of_the_whole_line(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("HABITUS_KEEP_VERSIONS_DAYS", "0")
     command("simulate", "--customers", "120", "--days", "150", "--events-per-day", "100")
     habitus = settings()
-    days = sorted((habitus.landing / "web_events").glob("dt=*"))[-20:]
-    for day in days:
-        shutil.move(day, tmp_path / day.name)
+    days = [
+        day
+        for source in ("web_events", "app_events")
+        for day in sorted((habitus.landing / source).glob("dt=????-??-??"))[-10:]
+    ]
+    for number, day in enumerate(days):
+        shutil.move(day, tmp_path / str(number))
     command("run")
     published, seen = [published_hashes(habitus)], dict[str, object]()
     with polling(habitus, seen):
-        for day in days:
-            shutil.move(tmp_path / day.name, day)
+        for number, day in enumerate(days):
+            shutil.move(tmp_path / str(number), day)
             command("run")
             published.append(published_hashes(habitus))
     assert seen["errors"] == []
