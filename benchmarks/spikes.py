@@ -2,8 +2,7 @@
 
 A feed brings one file a minute of each source of events, with 1 % of bad records. Runs follow each
 other without a pause, and each takes what has come until it begins: its own duration moves the
-feed's clock. What is bounded is the memory of the machine, by whoever calls this (a control group
-of 2 GB); the peak is printed.
+feed's clock. With `--cgroup`, runs live in a control group whose memory somebody has bounded.
 
 What does not belong here: assertions about time.
 """
@@ -93,9 +92,15 @@ def _land(batches: list[Batch]) -> None:
             shutil.move(origin, target)
 
 
-def _follow(batches: list[Batch], home: Path) -> None:
+def _within(cgroup: Path | None, command: list[str]) -> list[str]:
+    """A command that first enters a control group."""
+    if cgroup is None:
+        return command
+    return ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(cgroup), *command]
+
+
+def _follow(batches: list[Batch], home: Path, command: list[str]) -> None:
     """Run until all of the feed is published; prints each run, then freshness."""
-    command = [sys.executable, "-m", "habitus.cli", "run", "--job", "daily"]
     clock, ages, weights, peaks = 60.0, [], [], []
     left = list(batches)
     while left:
@@ -132,6 +137,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--events-per-day", type=int, default=27_500)
     parser.add_argument("--minutes", type=int, default=60)
+    parser.add_argument("--cgroup", type=Path, help="folder of a control group of memory")
     options = parser.parse_args()
     home: Path = options.home
     home.mkdir(parents=True, exist_ok=True)
@@ -150,9 +156,10 @@ def main() -> None:
     records = sum(batch.records for batch in batches)
     print(f"{records:,} records in {options.minutes} minutes", flush=True)
     _land(batches[:1])
-    first = measure([*habitus, "run"], os.environ, home / "first.log")
+    command = _within(options.cgroup, [*habitus, "run"])
+    first = measure(command, os.environ, home / "first.log")
     print(f"all other sources, and the first minute: {first.seconds:.0f} s", flush=True)
-    _follow(batches[1:], home)
+    _follow(batches[1:], home, [*command, "--job", "daily"])
 
     found = [ledger_totals(chosen.ledger)[source] for source in SOURCES]
     came, accepted, bad, twice = (
