@@ -16,12 +16,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from expectations.contract import Contract
+from expectations.contract import SYSTEM_FOLDERS, Contract
 from ingestion.names import shown_file
 from ingestion.results import FileError, SourceError
 from ingestion.settled import Stamp, stamp, unfinished
@@ -119,10 +120,6 @@ class OpenFile:
     line_starts: npt.NDArray[np.int64] | None = None
 
 
-#: Folders of a deployment beside its landing zone: no source lies in them.
-_OUR_OWN = frozenset(
-    ("as_of", "dagster", "dbt", "docs", "lake", "models", "truth", "vault", "warehouse")
-)
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -157,12 +154,8 @@ def _pattern(contract: Contract, landing: Path) -> tuple[str, list[Path], list[s
 
 
 def _is_our_own(path: Path, landing: Path) -> bool:
-    """Whether a path leads into what habitus itself keeps beside its landing zone."""
-    deployment = landing.parent
-    if any(path.is_relative_to(deployment.parent / name) for name in ("keys", "reports")):
-        return True
-    beside = path.relative_to(deployment).parts[:1] if path.is_relative_to(deployment) else ()
-    return any(name in _OUR_OWN or name.startswith("ledger.") for name in beside)
+    """Whether a path leads into the data home, and there not into the landing zone."""
+    return path.is_relative_to(landing.parent.parent) and not path.is_relative_to(landing)
 
 
 def _fixed(pattern: str) -> Path:
@@ -186,13 +179,22 @@ def find_files(contract: Contract, landing: Path) -> list[FoundFile]:
     Raises:
         SourceError: If there is none: it names the contract, the places looked at, the remedy.
     """
-    pattern, roots, places = _pattern(contract, landing)
+    try:
+        pattern, roots, places = _pattern(contract, landing)
+        matches = _glob(pattern)
+    except (ValueError, RecursionError, OSError) as error:
+        raise SourceError(
+            f"{contract.path.name}: source `{contract.name}` reads `{contract.source.path}`, which "
+            f"is no path that can be looked for ({type(error).__name__}). Mend servers.path in the "
+            "contract"
+        ) from None
+    forbidden = partial(_forbidden, pattern=pattern, contract=contract, landing=landing)
     found = []
-    for path in _glob(pattern):
+    for path in matches:
         if path.is_dir() or path.name.startswith(".") or REPAIRS in path.parts:
             continue
         shown = path.relative_to(landing) if path.is_relative_to(landing) else path
-        fault = _fault(path, roots)
+        fault = _fault(path, roots) or forbidden(path.resolve())
         seen = stamp(path) if fault is None else None
         found.append(FoundFile(path, shown_file(shown.as_posix()), fault, seen))
     if not found:
@@ -202,6 +204,22 @@ def find_files(contract: Contract, landing: Path) -> list[FoundFile]:
             + ". Put the files there, or mend servers.path in the contract"
         )
     return found
+
+
+def _forbidden(target: Path, pattern: str, contract: Contract, landing: Path) -> str | None:
+    """Why a file must not be read to which a pattern or a link leads, though no text said so."""
+    home, zone, beside = (p.resolve() for p in (landing.parents[1], landing, contract.path.parent))
+    allowed = [zone, beside] if beside.is_relative_to(home) and beside != home else [zone]
+    if target.is_relative_to(home) and not any(target.is_relative_to(p) for p in allowed):
+        return "habitus' own data, and no source"
+    if target.parts[1] in SYSTEM_FOLDERS:
+        return f"it is in the system's own folder /{target.parts[1]}"
+    said = {*_fixed(pattern).parts, *zone.parts, *beside.parts}
+    hidden = any(part.startswith(".") and part not in said for part in target.parts)
+    # Where an installer keeps its packages is its own affair.
+    if hidden and not str(contract.source.path).startswith("package:"):
+        return "it is in a hidden folder, or hidden itself"
+    return None
 
 
 def _fault(path: Path, roots: Sequence[Path]) -> str | None:

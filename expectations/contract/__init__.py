@@ -9,10 +9,12 @@ from expectations.contract.entity import Entity, Field, load_entities
 from expectations.contract.errors import ContractError
 from expectations.contract.loader import load_contract, load_deployment
 from expectations.contract.model import Churn, Contract, Deployment, KnownAt, Property, Source
+from expectations.contract.servers import SYSTEM_FOLDERS
 
 __all__ = [
     "NOT_STATED",
     "PURPOSES",
+    "SYSTEM_FOLDERS",
     "Churn",
     "Contract",
     "ContractError",

@@ -21,7 +21,8 @@ _CSV_OPTIONS = ("header", "quote")
 _URL = re.compile(r"(?i)\s*([a-z][a-z0-9+.-]*:)?//|(https?|s3|ftp|file):")
 _ONLY = "only local files and PostgreSQL are read"
 _PACKAGE = re.compile(r"package:([A-Za-z_][A-Za-z0-9_]*)/(.+)\Z")
-_SYSTEM_FOLDERS = frozenset(("boot", "dev", "etc", "proc", "run", "sys"))
+#: Folders of the machine in which no source lies.
+SYSTEM_FOLDERS = frozenset(("boot", "dev", "etc", "proc", "run", "sys"))
 _FETCH = ", and let whatever fetches the data put files into the landing folder"
 
 
@@ -117,7 +118,7 @@ def _check_path(doc: MarkedYaml, at: Key, path: str) -> None:
         reason = "the path leads into a hidden folder or file"
     elif parts[:1] == ("~",) or "$" in inner:
         reason = "`~` and `$` mean nothing in a path here"
-    elif len(parts) > 1 and parts[0] == "/" and (package or parts[1] in _SYSTEM_FOLDERS):
+    elif len(parts) > 1 and parts[0] == "/" and (package or parts[1] in SYSTEM_FOLDERS):
         reason = f"the path leads into the system's own folder /{parts[1]}"
     elif parts[:1] == ("/",) and (len(parts) < 3 or "*" in parts[1]):
         reason = "the path may mean any folder of the machine"

@@ -20,7 +20,7 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1] / "faults"))
 from bad_inputs import GOOD, HEAD, KEY, NOW, Till, line
 
-from expectations.contract import ContractError, load_contract, load_deployment
+from expectations.contract import Contract, ContractError, load_contract, load_deployment
 from expectations.contract.addresses import is_forbidden, resolve
 from ingestion import SourceError, SourceResult, ingest_entity, worker
 from ingestion.enclosure import lock_down
@@ -41,6 +41,7 @@ def till(tmp_path: Path) -> Till:
 
 
 def write(tmp_path: Path, text: str, name: str = "till") -> Path:
+    tmp_path.mkdir(exist_ok=True)
     path = tmp_path / f"{name}.odcs.yaml"
     path.write_text(text, encoding="utf-8")
     return path
@@ -89,16 +90,70 @@ def test_a_folder_with_one_hostile_contract_names_it(tmp_path: Path) -> None:
         load_deployment(tmp_path)
 
 
-@pytest.mark.parametrize("place", ["keys/token.v1.key", "shop/vault/*", "shop/ledger.sqlite"])
-def test_habitus_own_data_is_no_source(tmp_path: Path, place: str) -> None:
-    landing = tmp_path / "home" / "shop" / "landing"
-    secret = tmp_path / "home" / place.replace("*", "x")
-    secret.parent.mkdir(parents=True, exist_ok=True)
-    secret.write_text(SECRET)
-    server = f"{{server: s, type: local, path: '{tmp_path}/home/{place}', format: csv}}"
-    contract = load_contract(write(tmp_path, attacks.contract(server=server)))
+def reading(tmp_path: Path, path: str) -> Contract:
+    """A contract whose source lies at a path."""
+    server = f"{{server: s, type: local, path: '{path}', format: csv}}"
+    return load_contract(write(tmp_path / "contracts", attacks.contract(server=server)))
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> Path:
+    """A landing zone beside secrets: keys, other deployments, hidden folders."""
+    for place in (
+        *("home/keys/token.v1.key", "home/shop/vault/x", "home/shop/ledger.sqlite"),
+        *("home/shop/audit/trail.jsonl", "home/shop/access/s/held.json", "home/shop/erasures/x"),
+        *("home/other/landing/a.csv", "home/other/ledger.sqlite", ".ssh/id_rsa"),
+    ):
+        secret = tmp_path / place
+        secret.parent.mkdir(parents=True, exist_ok=True)
+        secret.write_text(SECRET)
+    (tmp_path / "homelink").symlink_to(tmp_path / "home")
+    (tmp_path / "keyslink").symlink_to(tmp_path / "home" / "keys")
+    (tmp_path / "filelink.csv").symlink_to(tmp_path / "home" / "keys" / "token.v1.key")
+    (tmp_path / "systemlink").symlink_to("/etc")
+    (tmp_path / "hiddenlink").symlink_to(tmp_path / ".ssh")
+    return tmp_path / "home" / "shop" / "landing"
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("home/keys/token.v1.key", "home/shop/vault/*", "home/shop/ledger.sqlite"),
+        *("home/shop/audit/*", "home/shop/access/s/held.json", "home/other/landing/a.csv"),
+    ],
+)
+def test_habitus_own_data_is_no_source(tmp_path: Path, landing: Path, place: str) -> None:
     with pytest.raises(SourceError, match="habitus' own data"):
-        find_files(contract, landing)
+        find_files(reading(tmp_path, f"{tmp_path}/{place}"), landing)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("hom?/keys/*", "home/key[s]/*", "*/keys/*", "home/**/*", "h*/shop/v*/*", "hom?/other/*"),
+        *("homelink/keys/*", "keyslink/*", "filelink.csv", "homelink/shop/audit/trail.jsonl"),
+        *("systemlink/passwd", "systemlink/pass*", "[.]ssh/*", "?ssh/*", "hiddenlink/id_rsa"),
+    ],
+)
+def test_nor_by_a_pattern_or_a_link(tmp_path: Path, landing: Path, place: str) -> None:
+    try:
+        found = find_files(reading(tmp_path, f"{tmp_path}/{place}"), landing)
+    except SourceError as error:
+        assert "own data" in str(error)  # noqa: PT017  either refusal will do
+    else:
+        assert found
+        assert all(file.fault for file in found), found
+
+
+@pytest.mark.parametrize("path", ["/et[c]/passwd", "/?tc/passwd", "/pro[c]/self/environ"])
+def test_nor_the_systems_folders_by_a_pattern(tmp_path: Path, landing: Path, path: str) -> None:
+    assert all(file.fault for file in find_files(reading(tmp_path, path), landing))
+
+
+@pytest.mark.parametrize("path", ["till/**x", "till/***/x", "package:__main__/x", "*/" * 999])
+def test_a_pattern_that_is_none_is_said(tmp_path: Path, landing: Path, path: str) -> None:
+    with pytest.raises(SourceError, match=r"no path that can be looked for|has no file"):
+        find_files(reading(tmp_path, path), landing)
 
 
 # ---- hosts
