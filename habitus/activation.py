@@ -37,7 +37,8 @@ from privacy.keys import KeyringError
 CONSENTS = "behaviour.dim_consents"
 COLUMNS = ("customer_id", "customer")
 
-# Of each id, what was said last; anything but a grant leaves its person out, published or not.
+# Of each id, what was said last; anything but a grant leaves its person out, published or not. A
+# grant that has not begun takes nothing back.
 _REFUSED_SINCE = """
 select distinct ids.customer
 from (
@@ -49,7 +50,9 @@ from (
             order by valid_from desc, _known_at desc, lower(trim(status)) = 'granted'
         ) as newest
     from read_parquet(?, union_by_name = true)
-    where lower(trim(purpose)) = ?
+    where
+        lower(trim(purpose)) = ?
+        and (lower(trim(status)) <> 'granted' or cast(valid_from as date) <= ?)
 ) as said
 inner join {lake}.behaviour.customer_id_map as ids
     on ids.id_type = 'customer' and ids.id_value = said.customer_id
@@ -172,7 +175,7 @@ def activation(
     refused_since: set[str] = set()
     if any(raw_consents.glob("**/*.parquet")):
         files = str(raw_consents / "**" / "*.parquet")
-        found = con.execute(_REFUSED_SINCE.format(lake=ALIAS), [files, purpose]).fetchall()
+        found = con.execute(_REFUSED_SINCE.format(lake=ALIAS), [files, purpose, today]).fetchall()
         refused_since = {str(customer) for (customer,) in found}
     query = _MEMBERS.format(lake=ALIAS, column=column)
     members = con.execute(query, [today, purpose, label]).fetchall()

@@ -62,10 +62,16 @@ def _framed(contents: Mapping[str, bytes]) -> bytes:
     return b"".join(parts)
 
 
-def _sign(contents: Mapping[str, bytes], key: bytes) -> str:
+def _sign(output: str, contents: Mapping[str, bytes], key: bytes) -> str:
+    """Keyed digest of files of an output: a model of another output is none of this one's."""
     if not key:
         raise ValueError("the model key is empty")
-    return hmac.new(key, b"habitus model\0" + _framed(contents), hashlib.sha256).hexdigest()
+    body = _framed({"output": output.encode()}) + _framed(contents)
+    return hmac.new(key, b"habitus model\0" + body, hashlib.sha256).hexdigest()
+
+
+def _version(contents: Mapping[str, bytes]) -> str:
+    return hashlib.sha256(_framed(contents)).hexdigest()[:16]
 
 
 def save_model(
@@ -80,8 +86,8 @@ def save_model(
     if {_MANIFEST, _SIGNATURE} & set(contents) or any(Path(n).name != n for n in contents):
         raise ValueError(f"file names are plain and not {_MANIFEST} or {_SIGNATURE}")
     contents[_MANIFEST] = canonical_json(manifest).encode()
-    version = hashlib.sha256(_framed(contents)).hexdigest()[:16]
-    signature = _sign(contents, key)
+    version = _version(contents)
+    signature = _sign(folder.name, contents, key)
     folder.mkdir(parents=True, exist_ok=True)
     target, unfinished = folder / version, folder / f".{version}.partial"
     if unfinished.exists():
@@ -100,7 +106,7 @@ def save_model(
 
 def _point(folder: Path, version: str, key: bytes) -> None:
     """Make a version the current one."""
-    pointer = canonical_json({"version": version, "signature": _sign_pointer(version, key)})
+    pointer = canonical_json({"version": version, "signature": _sign_pointer(folder, version, key)})
     _swap(folder, _CURRENT, pointer)
 
 
@@ -111,8 +117,8 @@ def _swap(folder: Path, name: str, text: str) -> None:
     moving.replace(folder / name)
 
 
-def _sign_pointer(version: str, key: bytes) -> str:
-    return _sign({_CURRENT: version.encode()}, key)
+def _sign_pointer(folder: Path, version: str, key: bytes) -> str:
+    return _sign(folder.name, {_CURRENT: version.encode()}, key)
 
 
 def sign_anew(folder: Path, new: bytes, old: Sequence[bytes]) -> int:
@@ -132,7 +138,7 @@ def sign_anew(folder: Path, new: bytes, old: Sequence[bytes]) -> int:
     for version in genuine:
         contents = _contents(folder / version)
         del contents[_SIGNATURE]
-        _swap(folder, f"{version}/{_SIGNATURE}", _sign(contents, new))
+        _swap(folder, f"{version}/{_SIGNATURE}", _sign(folder.name, contents, new))
     if current := _fitting(partial(_current_version, folder), keys):
         _point(folder, _current_version(folder, current), new)
     return len(genuine)
@@ -161,9 +167,8 @@ def load_model(folder: Path, key: bytes, version: str | None = None) -> StoredMo
         raise ModelMissingError(f"no model version {version!r} in {folder.name}; train first")
     contents = _contents(home)
     signature = contents.pop(_SIGNATURE, b"")
-    if _MANIFEST not in contents or not hmac.compare_digest(
-        signature, _sign(contents, key).encode()
-    ):
+    signed = hmac.compare_digest(signature, _sign(folder.name, contents, key).encode())
+    if _MANIFEST not in contents or not signed or version != _version(contents):
         raise ModelTamperedError(
             f"model {folder.name}/{version} does not match its signature: it was changed, or "
             "signed with another key; train again"
@@ -199,8 +204,10 @@ def _current_version(folder: Path, key: bytes) -> str:
     try:
         named = json.loads(pointer.read_text())
         version, signature = str(named["version"]), str(named["signature"])
-    except (ValueError, KeyError, TypeError) as error:
+        given = signature.encode("ascii")
+        version.encode("ascii")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelTamperedError(f"{folder.name}/{_CURRENT} cannot be read") from error
-    if not hmac.compare_digest(signature.encode(), _sign_pointer(version, key).encode()):
+    if not hmac.compare_digest(given, _sign_pointer(folder, version, key).encode()):
         raise ModelTamperedError(f"{folder.name}/{_CURRENT} does not match its signature")
     return version

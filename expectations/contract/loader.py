@@ -101,6 +101,18 @@ def _parse(doc: MarkedYaml) -> OpenDataContractStandard:
         ) from None
 
 
+#: What reading text, numbers and patterns that somebody wrote can end in.
+_UNFORESEEN = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
 def load_contract(path: Path | str) -> Contract:
     """Read and check one contract.
 
@@ -111,6 +123,21 @@ def load_contract(path: Path | str) -> Contract:
         ContractError: File, line, what is wrong, and what to write instead.
     """
     path = Path(path)
+    try:
+        return _loaded(path)
+    except ContractError:
+        raise
+    except _UNFORESEEN as error:
+        # A value of a type or size that no check foresaw; what it is stands in the file.
+        raise ContractError(
+            path,
+            None,
+            f"a value in it is none that a contract can have ({type(error).__name__})",
+            "Compare it with docs/contracts.md, or draft it anew: habitus contracts init FILE...",
+        ) from error
+
+
+def _loaded(path: Path) -> Contract:
     doc = MarkedYaml(path)
     odcs = _parse(doc)
     if not path.name.endswith(SUFFIX):

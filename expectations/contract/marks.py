@@ -36,6 +36,13 @@ class MarkedYaml:
         self._lines: dict[Key, int] = {}
         self._walked = 0
         try:
+            # Looked at before it is read: a pipe has no end, and neither has a device.
+            if path.exists() and not path.is_file():
+                raise ContractError(path, None, "not a file", "A contract is a file of its own")
+            if path.exists() and path.stat().st_size > MAX_BYTES:
+                raise ContractError(
+                    path, None, f"larger than {MAX_BYTES} bytes", "A contract describes one source"
+                )
             text = path.read_text(encoding="utf-8-sig")
         except FileNotFoundError:
             raise ContractError(
@@ -46,10 +53,6 @@ class MarkedYaml:
                 path, None, f"not UTF-8 (byte {error.start})", "Save the file as UTF-8"
             ) from None
         try:
-            if len(text) > MAX_BYTES:
-                raise ContractError(
-                    path, None, f"larger than {MAX_BYTES} bytes", "A contract describes one source"
-                )
             self._check_size(text)
             # The parser in C: the folder of contracts is read several times a run.
             loader = yaml.CSafeLoader(text)

@@ -90,6 +90,27 @@ def test_a_folder_with_one_hostile_contract_names_it(tmp_path: Path) -> None:
         load_deployment(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "server",
+    [
+        '{server: s, type: postgresql, host: "\\0x", database: d}',
+        '{server: s, type: postgresql, host: db, port: "5432 hostaddr=1", database: d}',
+        "{server: s, type: local, path: a.csv, format: csv, customProperties: 5}",
+        '{server: s, type: local, path: !!timestamp "abc", format: csv}',
+        '{server: s, type: local, path: !!float "", format: csv}',
+    ],
+)
+def test_values_that_nobody_foresaw_name_the_contract(tmp_path: Path, server: str) -> None:
+    with pytest.raises(ContractError, match=r"till\.odcs\.yaml"):
+        load_contract(write(tmp_path, attacks.contract(server=server)))
+
+
+def test_a_contract_is_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "till.odcs.yaml")
+    with pytest.raises(ContractError, match="not a file"):
+        load_deployment(tmp_path)
+
+
 def reading(tmp_path: Path, path: str) -> Contract:
     """A contract whose source lies at a path."""
     server = f"{{server: s, type: local, path: '{path}', format: csv}}"

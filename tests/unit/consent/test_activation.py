@@ -78,6 +78,18 @@ def test_refusal_that_was_ingested_but_not_published_counts(
     assert found.refused == 2
 
 
+def test_a_grant_that_has_not_begun_takes_no_refusal_back(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    raw = tmp_path / "consents"
+    write_raw_consents(raw, [
+        ("tok_yes", "marketing", "granted", "2024-01-01"),
+        ("tok_yes", "marketing", "withdrawn", "2025-05-31"),
+        ("tok_yes", "marketing", "granted", "2026-01-01"),
+    ])  # fmt: skip
+    assert "c_yes" not in {customer for _, customer in champions(con, raw).rows}
+
+
 def test_a_purpose_or_label_that_does_not_occur_is_an_error_and_no_empty_list(
     con: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:

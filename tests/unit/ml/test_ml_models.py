@@ -1,5 +1,6 @@
 """Stored models: equal content, equal version; any change is refused."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,27 @@ def test_a_new_key_signs_what_the_old_one_had_signed(tmp_path: Path) -> None:
     save_model(tmp_path, FILES, MANIFEST | {"shipped": "recency"}, KEY)
     assert sign_anew(tmp_path, b"new", [KEY]) == 2
     assert load_model(tmp_path, b"new").version == older
+
+
+def test_a_model_is_none_of_another_outputs_nor_another_version(tmp_path: Path) -> None:
+    clusters, churn = tmp_path / "clusters", tmp_path / "churn"
+    older = save_model(clusters, FILES, MANIFEST | {"shipped": "recency"}, KEY)
+    version = save_model(clusters, FILES, MANIFEST, KEY)
+    shutil.copytree(clusters, churn)
+    for named in (None, version):
+        with pytest.raises(ModelTamperedError):
+            load_model(churn, KEY, named)
+    shutil.rmtree(clusters / version)
+    (clusters / older).rename(clusters / version)
+    with pytest.raises(ModelTamperedError):
+        load_model(clusters, KEY)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 4000, '{"version": "\\ud800", "signature": "\\ud800"}', "1"]
+)
+def test_a_pointer_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    save_model(tmp_path, FILES, MANIFEST, KEY)
+    (tmp_path / "current.json").write_text(text)
+    with pytest.raises(ModelTamperedError):
+        load_model(tmp_path, KEY)
