@@ -171,7 +171,8 @@ def load_model(folder: Path, key: bytes, version: str | None = None) -> StoredMo
     if _MANIFEST not in contents or not signed or version != _version(contents):
         raise ModelTamperedError(
             f"model {folder.name}/{version} does not match its signature: it was changed, or "
-            "signed with another key; train again"
+            "signed with another key, or before outputs were signed with it; remove the folder "
+            f"models/{folder.name} and train again"
         )
     manifest = json.loads(contents.pop(_MANIFEST))
     return StoredModel(version, manifest, {n: c.decode() for n, c in contents.items()})
