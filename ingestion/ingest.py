@@ -12,6 +12,7 @@ from datetime import datetime
 from expectations.contract import Contract, Entity
 from ingestion.apart import ingest_local
 from ingestion.casts import utc
+from ingestion.enclosure import lock_down
 from ingestion.files import Paths
 from ingestion.ledger import Ledger
 from ingestion.results import SourceResult
@@ -73,6 +74,9 @@ def _postgres(task: Task, dsn: str) -> SourceResult:
     with (
         closing(Ledger(task.paths.ledger)) as ledger,
         ledger.writing(task.contract.name),
+        connect(task.settings) as server,
         connect(task.settings) as con,
     ):
-        return SourceRun(session_of(task, con), ledger).postgres(dsn)
+        # The connection that runs the contract's expressions never reaches the server.
+        lock_down(con, task, ())
+        return SourceRun(session_of(task, con), ledger).postgres(server, dsn)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import duckdb
 import pyarrow as pa
 
 from ingestion.batch import batch_id_of, write_chunk
@@ -134,11 +135,16 @@ class SourceRun:
         if copies:
             self.ledger.copies(self.contract.name, copies, self.session.run_id, self.session.now)
 
-    def postgres(self, dsn: str) -> SourceResult:
-        """Ingest the rows of a PostgreSQL table that are new by watermark, or by content."""
+    def postgres(self, server: duckdb.DuckDBPyConnection, dsn: str) -> SourceResult:
+        """Ingest the rows of a PostgreSQL table that are new by watermark, or by content.
+
+        Args:
+            server: A connection that may reach the server; only the table is read on it.
+            dsn: Connection string, or '' for the contract's host, port and database.
+        """
         contract = self.contract
         rows, counted, mark, digest = read_table(
-            self.session.con, contract, dsn, self.ledger.watermark(contract.name)
+            server, contract, dsn, self.ledger.watermark(contract.name)
         )
         if counted != rows.num_rows:
             raise ConservationError(

@@ -11,6 +11,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import attacks
@@ -22,11 +23,12 @@ from bad_inputs import GOOD, HEAD, KEY, NOW, Till, line
 
 from expectations.contract import Contract, ContractError, load_contract, load_deployment
 from expectations.contract.addresses import is_forbidden, resolve
-from ingestion import SourceError, SourceResult, ingest_entity, worker
+from ingestion import IngestError, Paths, SourceError, SourceResult, ingest_entity, worker
 from ingestion.enclosure import lock_down
 from ingestion.files import find_files
 from ingestion.review import export_quarantine
 from ingestion.source import Task, connect
+from ingestion.sql import ident
 from privacy import sandbox
 from privacy.export import escape_formula
 
@@ -81,6 +83,47 @@ def test_hostile_expressions(tmp_path: Path, logic: str) -> None:
     prop = f"{{name: remark, transformLogic: {json.dumps(logic)}}}"
     with pytest.raises(ContractError, match="transformLogic of `remark` cannot be used"):
         load_contract(write(tmp_path, attacks.contract(prop=prop)))
+
+
+SERVER = "{server: db, type: postgresql, database: d, schema: public}"
+
+
+def test_a_table_s_expressions_run_on_a_locked_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What gets past the check of contracts still reads no file."""
+    contract = load_contract(write(tmp_path, attacks.contract(server=SERVER)))
+    logic = "(select content from read_text('/etc/hostname'))"
+    passed = replace(
+        contract,
+        properties=tuple(
+            replace(prop, transform=logic, physical=None) if prop.name == "remark" else prop
+            for prop in contract.properties
+        ),
+    )
+    paths = Paths(
+        tmp_path / "landing", tmp_path / "lake", tmp_path / "ledger", tmp_path / "quarantine"
+    )
+
+    def fetched(con: duckdb.DuckDBPyConnection, *_: object) -> tuple[object, ...]:
+        # The fetch itself needs what is closed afterwards.
+        assert con.execute("select count(*) from read_text('/etc/hostname')").fetchone() == (1,)
+        names = [name for prop in contract.properties for name in prop.columns]
+        rows = con.execute(
+            "select 0::integer as _file_idx, 1::bigint as _row_number, null::bigint as "
+            "_byte_offset, null::varchar as _bad, null::varchar as _raw, "
+            + ", ".join(f"'2025-01-01' as {ident(name)}" for name in names)
+        ).to_arrow_table()
+        return rows, 1, None, "0" * 64
+
+    monkeypatch.setattr("ingestion.run.read_table", fetched)
+    given = {"run_id": "r", "now": NOW}
+    (result,) = ingest_entity(contract.entity, [contract], paths, KEY, **given)
+    assert result.records_in == 1
+    shutil.rmtree(tmp_path / "lake")
+    (tmp_path / "ledger").unlink()
+    with pytest.raises(IngestError, match="PermissionException"):
+        ingest_entity(contract.entity, [passed], paths, KEY, **given)
 
 
 def test_a_folder_with_one_hostile_contract_names_it(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from expectations.contract import ContractError, load_contract, load_deployment, load_entities
+from expectations.contract.functions import ALLOWED, FUNCTIONS
 from expectations.contract.transform import TransformError, columns_of
 
 REPO = Path(__file__).resolve().parents[3]
@@ -173,10 +176,102 @@ def test_entities_are_fourteen_and_identity_is_always_a_token():
         ("case when a.b > 1 then x::int end", ("a.b", "x")),
         ("list_transform(x, lambda y: y + z)", ("x", "z")),
         ('_row_number || "Order No"', ("Order No",)),
+        ("Remark -> '$.a'", ("Remark",)),
+        ("Remark ->> '$.a'", ("Remark",)),
+        ("(Remark -> 'a') -> 'b'", ("Remark",)),
+        ("lower(Remark -> '$.a')", ("Remark",)),
+        ("list_transform(l -> '$.a', x -> x + 1)", ("l",)),
+        ("list_filter(l, x -> x -> '$.a' = y)", ("l", "y")),
+        ("list_reduce(l, (x, y) -> x + y, z -> '$.a')", ("l", "z")),
+        ("[x + 1 for x in l if x > 2]", ("l",)),
     ],
 )
 def test_columns_of_a_transform(expression, columns):
     assert columns_of(expression) == columns
+
+
+def test_a_restricted_property_read_from_json_names_its_column(tmp_path):
+    transform = "classification: restricted\n        transformLogic: \"Profile -> '$.nick'\""
+    text = VALID.replace("classification: restricted", transform)
+    prop = load_contract(written(tmp_path, text)).property("nickname")
+    assert (prop.columns, prop.privacy) == (("Profile",), "token")
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("lower(trim(' A ')) || upper('b')", "aB"),
+        ("lpad('7', 5, '0') || rpad('x', 2, 'y')", "00007xy"),
+        ("regexp_replace(replace('1.234,5 €', '.', ''), '[^0-9,]', '', 'g')", "1234,5"),
+        ("split_part('a;b', ';', 2) || substr('abc', 2, 1) || left('xy', 1)", "bbx"),
+        ("strftime(strptime('03.01.2025', '%d.%m.%Y'), '%Y-%m-%d')", "2025-01-03"),
+        ("try_strptime('x', '%Y')::varchar", None),
+        ("epoch_ms(1735689600000)::varchar", "2025-01-01 00:00:00"),
+        ("to_timestamp(0) at time zone 'UTC'", "1970-01-01 00:00:00"),
+        ("date_trunc('month', date '2025-01-15')::date", "2025-01-01"),
+        ("extract(year from date '2025-01-15')", "2025"),
+        ("date_diff('day', date '2025-01-01', date '2025-01-05')", "4"),
+        ("age(date '2025-01-05', date '2025-01-01')", "4 days"),
+        ("date '2025-01-01' + interval 1 day", "2025-01-02 00:00:00"),
+        ("coalesce(nullif('', ''), ifnull(null, 'x'))", "x"),
+        ("if('a' in ('a', 'b'), 'yes', 'no')", "yes"),
+        ("case when try_cast('x' as int) is null then 1 else 2 end", "1"),
+        ("round(abs(-1.256), 2) + greatest(1, 2) % 2", "1.26"),
+        ("json_extract_string('{\"a\": {\"b\": 1}}', '$.a.b')", "1"),
+        ("'{\"a\": 1}' ->> '$.a'", "1"),
+        ("('{\"a\": 1}'::json -> '$.a')", "1"),
+        ("list_transform(string_split('1,2', ','), x -> x::int + 1)", "[2, 3]"),
+        ("list_sum([1, 2])", "3"),
+        ("{'a': 1}.a", "1"),
+        ("map {'a': 1}['a']", "1"),
+        ("'abc'[2:3]", "bc"),
+        ("strip_accents('é') || nfc_normalize('e') || url_decode('%20')", "ee "),
+        ("decode(unhex(hex('a')))", "a"),
+        ("md5('a')", "0cc175b9c0f1b6a831c399e269772661"),
+        ("'abc' like 'a%' and 'abc' ilike 'A%' and 2 between 1 and 3", "true"),
+        ("'a%' like 'a!%' escape '!' and 'abc' similar to 'a.c'", "true"),
+    ],
+)
+def test_what_an_expression_may_do(expression, value):
+    columns_of(expression)
+    with duckdb.connect() as con:
+        assert con.execute(f"select (({expression}\n))::varchar").fetchone() == (value,)
+
+
+def test_the_functions_are_duckdb_s_pure_ones():
+    with duckdb.connect() as con:
+        pure = con.execute(
+            "select function_name from duckdb_functions() where not function_type like 'table%' "
+            "group by all having bool_and(function_type = 'macro' or "
+            "(function_type = 'scalar' and stability = 'CONSISTENT'))"
+        ).fetchall()
+    assert {name for (name,) in pure} >= ALLOWED
+
+
+def test_the_documentation_lists_the_functions():
+    text = (REPO / "docs/contracts.md").read_text(encoding="utf-8")
+    part = text.split("## Functions of transformLogic")[1].split("\n## ")[0]
+    shown = dict(re.findall(r"^\| ([^|]+) \| `([^|`]+)` \|$", part, re.MULTILINE))
+    assert {group: frozenset(names.split()) for group, names in shown.items()} == FUNCTIONS
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("getenv('HOME')", "the function getenv is not allowed.*docs/contracts.md"),
+        ("x;", "nothing else"),
+        ("all x", "nothing else"),
+        ("x group by all", "nothing else"),
+        ("lpad(x, 1001, '0')", "at most 1000"),
+        ("repeat(repeat(x, 9), 9)", "within a repeat"),
+        ("x.lower()", "behind a dot"),
+        ("age(x)", "present time"),
+        ("current_date", "present time"),
+    ],
+)
+def test_why_an_expression_is_refused(expression, said):
+    with pytest.raises(TransformError, match=said):
+        columns_of(expression)
 
 
 @pytest.mark.parametrize(
