@@ -19,10 +19,17 @@ _SPACE_CODES = (32, 9, 10, 13, 160, 12288)
 _SPACE = " || ".join(f"chr({code})" for code in _SPACE_CODES)
 _FULL_WIDTH = "０１２３４５６７８９．，－＋"
 _HALF_WIDTH = "0123456789.,-+"
-#: A separator before exactly three digits.
-_GROUPING = r"[, '’\x{a0}](\d{3})\b"
+_SEPARATORS = ", '’\u00a0"
+_GROUPS = "|".join(rf"(?:{separator}\d{{3}})+" for separator in _SEPARATORS)
+#: A number with or without groups of digits. One separator only, no zero in front and nothing
+#: grouped behind the point: `0,125` and `1 234,500` have a decimal comma, and would become another
+#: amount.
+_GROUPED = rf"^(?:[+-]?[1-9]\d{{0,2}}(?:{_GROUPS})(?:\.\d*)?|[^{_SEPARATORS}]*)$"
 _WHOLE = r"^([+-]?\d+)(\.0*)?$"
-_OFFSET = r":\d{2}.*([zZ]|[+-]\d{2}:?(\d{2})?| ?UTC| ?GMT)$"
+#: A time of day and any offset, also one that is none: ignored, it would be another moment.
+_OFFSET = r":\d.*([zZ]|[+-]\d[\d:]*| ?UTC| ?GMT)$"
+#: A time of day without seconds but with an offset: ISO 8601, which DuckDB does not read.
+_NO_SECONDS = r"^(\d{4}-\d{1,2}-\d{1,2}[ T]\d{1,2}:\d{2})(Z|[+-]\d{2}(?::?\d{2})?)$"
 #: strptime directives that tell the time of day.
 _TIME_OF_DAY = re.compile(r"%-?[HIMSfnpXcs]")
 #: Ends the reason of a value that does not even look like its type.
@@ -65,10 +72,11 @@ def clean(expression: str, null_words: bool) -> str:
 
 
 def plain_number(text: str) -> str:
-    """Digits as ASCII, without grouping and a currency sign in front."""
+    """Digits as ASCII, without grouping and a currency sign in front; empty if wrongly grouped."""
     half = f"translate({text}, '{_FULL_WIDTH}', '{_HALF_WIDTH}')"
     bare = f"regexp_replace({half}, '^([+-]?)[$€£¥￥] ?', '\\1')"
-    return f"regexp_replace({bare}, {literal(_GROUPING)}, '\\1', 'g')"
+    grouped = f"regexp_extract({bare}, {literal(_GROUPED)})"
+    return f"translate({grouped}, {literal(_SEPARATORS)}, '')"
 
 
 def _number(text: str, kind: str) -> str:
@@ -117,21 +125,12 @@ def timestamp(formats: tuple[str, ...], text: str, timezone: str | None) -> str:
     has no offset is null: which moment it was, nobody said. A mere day is taken as one of UTC.
     """
     if not formats:
-        if timezone == "UTC":
-            return (
-                f"case when ends_with({text}, 'Z') then try_cast({text} as timestamp) "
-                f"else try_cast({text} as timestamptz)::timestamp end"
-            )
-        with_offset = f"case when regexp_matches({text}, {literal(_OFFSET)}) "
-        with_offset += f"then try_cast({text} as timestamptz)::timestamp"
-        if timezone is None:
-            return (
-                f"case when ends_with({text}, 'Z') then try_cast({text} as timestamp) "
-                f"else {with_offset} when length({text}) <= 10 "
-                f"then try_cast({text} as timestamp) end end"
-            )
-        local = f"timezone({literal(timezone)}, try_cast({text} as timestamp))::timestamp"
-        return f"{with_offset} else {local} end"
+        with_seconds = f"regexp_replace({text}, {literal(_NO_SECONDS)}, '\\1:00\\2')"
+        return (
+            f"coalesce({_iso_timestamp(text, timezone)}, "
+            f"case when regexp_matches({text}, {literal(_NO_SECONDS)}) "
+            f"then try_cast({with_seconds} as timestamptz)::timestamp end)"
+        )
     tried = []
     for form in formats:
         if form == "epoch_s":
@@ -158,6 +157,25 @@ def timestamp(formats: tuple[str, ...], text: str, timezone: str | None) -> str:
     if not tried:
         return "null::timestamp"
     return tried[0] if len(tried) == 1 else f"coalesce({', '.join(tried)})"
+
+
+def _iso_timestamp(text: str, timezone: str | None) -> str:
+    """SQL of what DuckDB reads as ISO 8601, as naive UTC."""
+    if timezone == "UTC":
+        return (
+            f"case when ends_with({text}, 'Z') then try_cast({text} as timestamp) "
+            f"else try_cast({text} as timestamptz)::timestamp end"
+        )
+    with_offset = f"case when regexp_matches({text}, {literal(_OFFSET)}) "
+    with_offset += f"then try_cast({text} as timestamptz)::timestamp"
+    if timezone is None:
+        return (
+            f"case when ends_with({text}, 'Z') then try_cast({text} as timestamp) "
+            f"else {with_offset} when length({text}) <= 10 "
+            f"then try_cast({text} as timestamp) end end"
+        )
+    local = f"timezone({literal(timezone)}, try_cast({text} as timestamp))::timestamp"
+    return f"{with_offset} else {local} end"
 
 
 def naive_timestamp(formats: tuple[str, ...], text: str) -> str:
@@ -282,15 +300,26 @@ def _bound(kind: str, limit: str) -> str:
 
 
 def _date_checks(prop: Property, value: str) -> list[tuple[str, str]]:
-    sentinels = f"{value} < timestamp '1900-01-02' or {value} >= timestamp '2200-01-01'"
-    if prop.type == "timestamp":
-        # Zero in any zone, and seconds that were read as milliseconds.
-        sentinels += f" or ({value} >= timestamp '1969-12-31' and {value} < timestamp '1970-02-01')"
-    found = [(sentinels, f"sentinel: {prop.name} stands for no date")]
+    found = [sentinel_check(prop.name, value, prop.type == "timestamp")]
     if prop.canonical and prop.name not in MAY_BE_FUTURE:
         late = f"{value} > $now::timestamp + {FUTURE_ALLOWANCE}"
         found.append((late, f"future: {prop.name} lies in the future"))
     return found
+
+
+def sentinel_check(name: str, value: str, is_timestamp: bool) -> tuple[str, str]:
+    """(condition of failure, reason) of a date or timestamp that stands for none.
+
+    Args:
+        name: What the reason calls it.
+        value: SQL of the typed value.
+        is_timestamp: Whether 1970-01-01 stands for none too; as a mere date it may be a birthday.
+    """
+    sentinels = f"{value} < timestamp '1900-01-02' or {value} >= timestamp '2200-01-01'"
+    if is_timestamp:
+        # Zero in any zone, and seconds that were read as milliseconds.
+        sentinels += f" or ({value} >= timestamp '1969-12-31' and {value} < timestamp '1970-02-01')"
+    return sentinels, f"sentinel: {name} stands for no date"
 
 
 def utc(moment: datetime) -> datetime:

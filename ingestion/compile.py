@@ -154,6 +154,25 @@ def _known_at(contract: Contract) -> str:
             return "$now::timestamp"
 
 
+def _known_at_sentinel(contract: Contract) -> list[tuple[str, str]]:
+    """The check (condition, SQL of the reason) of a moment of knowing that stands for none.
+
+    None where a timestamp's own checks have it, and where the contract itself says the moment: the
+    fallback of kind `ts` may be 1970-01-01.
+    """
+    known = contract.known_at
+    if known.kind not in ("column", "path"):
+        return []
+    name = "the moment of knowing"
+    if known.kind == "column" and known.value:
+        prop = contract.property(known.value)
+        if prop is not None and prop.type == "timestamp":
+            return []
+        name = f"{name} ({shown_column(known.value)})"
+    condition, reason = casts.sentinel_check(name, "_known_at", is_timestamp=True)
+    return [(condition, literal(reason))]
+
+
 def compile_contract(
     contract: Contract,
     available: Collection[str],
@@ -187,6 +206,7 @@ def compile_contract(
             "'future: the moment of knowing lies in the future'",
         )
     )
+    failing.extend(_known_at_sentinel(contract))
     any_failing = " or ".join(f"({condition})" for condition, _reason in failing)
     reasons = ", ".join(f"case when {condition} then {reason} end" for condition, reason in failing)
     unreadable = "case when _bad is not null then 'unreadable: ' || _bad end"

@@ -120,6 +120,8 @@ class OpenFile:
     line_starts: npt.NDArray[np.int64] | None = None
 
 
+#: By which a folder of the data home is known as a deployment's.
+_KEPT = ("landing", "lake", "ledger.sqlite", "vault")
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -154,8 +156,19 @@ def _pattern(contract: Contract, landing: Path) -> tuple[str, list[Path], list[s
 
 
 def _is_our_own(path: Path, landing: Path) -> bool:
-    """Whether a path leads into the data home, and there not into the landing zone."""
-    return path.is_relative_to(landing.parent.parent) and not path.is_relative_to(landing)
+    """Whether a path leads into what habitus keeps: keys, reports, and all of every deployment.
+
+    The landing zone is the one place that it does not keep. What else lies in the data home is
+    somebody's own.
+    """
+    home = landing.parent.parent
+    if not path.is_relative_to(home) or path.is_relative_to(landing):
+        return False
+    beside = path.relative_to(home).parts[:1]
+    return any(
+        name in ("keys", "reports") or any((home / name / kept).exists() for kept in _KEPT)
+        for name in beside
+    )
 
 
 def _fixed(pattern: str) -> Path:
@@ -208,9 +221,10 @@ def find_files(contract: Contract, landing: Path) -> list[FoundFile]:
 
 def _forbidden(target: Path, pattern: str, contract: Contract, landing: Path) -> str | None:
     """Why a file must not be read to which a pattern or a link leads, though no text said so."""
-    home, zone, beside = (p.resolve() for p in (landing.parents[1], landing, contract.path.parent))
-    allowed = [zone, beside] if beside.is_relative_to(home) and beside != home else [zone]
-    if target.is_relative_to(home) and not any(target.is_relative_to(p) for p in allowed):
+    zone, beside = landing.resolve(), contract.path.parent.resolve()
+    # Contracts in a deployment's own folder, and files beside them, are somebody's own.
+    is_beside = target.is_relative_to(beside) and beside.is_relative_to(zone.parent)
+    if _is_our_own(target, zone) and (not is_beside or beside == zone.parent):
         return "habitus' own data, and no source"
     if target.parts[1] in SYSTEM_FOLDERS:
         return f"it is in the system's own folder /{target.parts[1]}"

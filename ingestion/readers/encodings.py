@@ -33,15 +33,18 @@ _MULTIBYTE = frozenset(
 #: A Chinese, Japanese or Korean character, or one of their full-width signs, as UTF-8.
 _CJK_UTF8 = re.compile(rb"[\xe3-\xed\xef][\x80-\xbf]{2}")
 _LINE_END = re.compile(rb"[\r\n]")
+#: What parts records, fields and words. With its bytes swapped it is a rare character or none,
+#: whereas the swapped U+4E00 is an N and the swapped U+3000 a 0.
+_STRUCTURE = '\n\r\t,;|:" '
 _CONTROLS = bytes(code for code in (*range(9), *range(14, 27), *range(28, 32)))
 
 Offsets = npt.NDArray[np.int64]
 
 
 def encoding_of(data: bytes, declared: str) -> tuple[str, int]:
-    """(codec, length of the byte-order mark): by the mark, else as declared, else by zeros.
+    """(codec, length of the byte-order mark): by the mark, else as declared, else by the text.
 
-    UTF-16 without a mark and undeclared shows in zeros on every second place.
+    UTF-16 without a mark and undeclared shows in zeros: see `_unmarked_wide`.
     """
     for mark, name in _BOMS:
         if data.startswith(mark):
@@ -53,12 +56,37 @@ def encoding_of(data: bytes, declared: str) -> tuple[str, int]:
         name = "utf-8"
     head = data[:_HEAD]
     if name == "utf-8" and len(head) > 3 and b"\x00" in head:
-        even, odd = head[::2].count(0), head[1::2].count(0)
-        if odd * 2 > len(head) // 2 and even == 0:
-            return "utf-16-le", 0
-        if even * 2 > len(head) // 2 and odd == 0:
-            return "utf-16-be", 0
+        return _unmarked_wide(head) or name, 0
     return name, 0
+
+
+def _unmarked_wide(head: bytes) -> str | None:
+    """The kind of UTF-16 that a file with zeros is in; None if it is in none."""
+    texts = {
+        name: codecs.getincrementaldecoder(name)("replace").decode(head)
+        for name in ("utf-16-le", "utf-16-be")
+    }
+    name, text = max(
+        texts.items(), key=lambda item: (sum(map(item[1].count, _STRUCTURE)), _ascii(item[1]))
+    )
+    sensible = sum(c != "\ufffd" and (c.isprintable() or c.isspace()) for c in text)
+    # Two bytes of ASCII make a Chinese character: UTF-8 with a stray NUL looks sensible too, but
+    # has few zeros.
+    if _ascii(text) * 16 <= len(text) or sensible * 20 < len(text) * 19:
+        return None
+    return name if head.count(0) * 4 > len(head) or not _is_utf8(head) else None
+
+
+def _ascii(text: str) -> int:
+    return sum(c.isascii() and (c.isprintable() or c.isspace()) for c in text)
+
+
+def _is_utf8(head: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def disk_lines(data: bytes, encoding: str, lone_cr: bool) -> Offsets:
@@ -112,19 +140,26 @@ def _mark(error: UnicodeError) -> tuple[str, int]:
     return UNDECODABLE, error.start + 1
 
 
+def _mark_unit(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return UNDECODABLE, error.end
+
+
 codecs.register_error("habitus.mark", _mark)
+codecs.register_error("habitus.mark_unit", _mark_unit)
 
 
 def to_utf8(data: bytes, encoding: str) -> bytes:
     """Text as UTF-8 without a byte-order mark.
 
-    A byte-order mark wins over the declared encoding. A byte that cannot be decoded becomes
-    UNDECODABLE, so that its record fails alone; so does one that is UTF-8 in a file of another
-    multibyte encoding.
+    A byte-order mark wins over the declared encoding. A byte (in UTF-16 and UTF-32: a unit, or a
+    part of one at the end) that cannot be decoded becomes UNDECODABLE, so that its record fails
+    alone; so does one that is UTF-8 in a file of another multibyte encoding.
 
     Raises:
-        FileError: If the bytes are not text in that encoding at all (UTF-16 cut in the middle,
-            or bytes of a program).
+        FileError: If the bytes are not text in that encoding at all (bytes of a program, or UTF-16
+            and UTF-32 of which more than a tenth cannot be decoded).
     """
     name, bom = encoding_of(data, encoding)
     if name == "utf-8" and bom:
@@ -140,10 +175,10 @@ def to_utf8(data: bytes, encoding: str) -> bytes:
             return data.decode("utf-8", "habitus.mark").encode()
         return data
     if name.startswith(_WIDE):
-        try:
-            return data[bom:].decode(name).encode()
-        except UnicodeError:
-            raise FileError("file_encoding", f"not {encoding}") from None
+        text = data[bom:].decode(name, "habitus.mark_unit")
+        if text.count(UNDECODABLE) * 10 > len(text):
+            raise FileError("file_encoding", f"not {name}")
+        return text.encode()
     if name in _MULTIBYTE:
         data = _spoil_foreign(data)
     return data.decode(name, "habitus.mark").encode()

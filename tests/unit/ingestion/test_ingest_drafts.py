@@ -14,7 +14,8 @@ from ingestion.draft.names import ideas, slug
 
 
 def run_all(folder, deployment):
-    paths = Paths(folder / "landing", folder / "lake", folder / "ledger", folder / "quarantine")
+    home = folder / "home" / "made_up"
+    paths = Paths(home / "landing", home / "lake", home / "ledger", home / "quarantine")
     results = {}
     for entity in load_entities().values():
         for result in ingest_entity(
@@ -34,7 +35,7 @@ def test_a_draft_runs(tmp_path, layout):
     if "customers" in results:
         assert results["customers"].accepted == CUSTOMERS
     sold = results.get("orders") or results["order_items"]
-    glob = tmp_path / "lake" / "raw" / sold.entity / "*.parquet"
+    glob = tmp_path / "home" / "made_up" / "lake" / "raw" / sold.entity / "*.parquet"
     with duckdb.connect() as con:
         days, buyers, first, last = con.execute(
             f"select count(*), count(distinct customer_id), min(ordered_at), max(ordered_at) "

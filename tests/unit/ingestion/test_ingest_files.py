@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 
@@ -59,6 +60,71 @@ def test_forms_that_are_accepted(shop, data):
     result = shop.ingest()
     assert (result.accepted, result.quarantined) == (2, 0)
     assert shop.raw("order_id, attributes") == [("A1", '{"note":"é中"}'), ("A2", '{"note":"x"}')]
+
+
+def rows(first: int, last: int) -> str:
+    return "".join(row(number) for number in range(first, last))
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "note",
+    ["一", "退", "一" * 800, "\u3000" * 800, "不上中文" * 300, "数据😀" * 200],
+    ids=["one", "one-control", "same", "blanks", "chinese", "emoji"],
+)
+def test_utf_16_without_a_mark(shop, codec, note):
+    shop.land("a.csv", (HEAD + row(1, note=f"-{note}-") + rows(2, 60)).encode(codec))
+    assert (shop.ingest().accepted, shop.bad()) == (59, [])
+    assert shop.raw("attributes")[0] == (f'{{"note":"-{note}-"}}',)
+
+
+@pytest.mark.parametrize("note", ["\0" * 40, "a\0b", "一\0", "\0\0中文" * 20])
+def test_nuls_make_no_utf_16(shop, note):
+    shop.land("a.csv", (HEAD + row(1, note=note) + rows(2, 9)).encode())
+    assert shop.ingest().accepted == 7
+    assert shop.bad() == [(1, "nul")]
+
+
+@pytest.mark.parametrize(
+    ("codec", "bad"),
+    [
+        ("utf-16-le", b"\x00\xdc"),
+        ("utf-16-be", b"\xdc\x00"),
+        ("utf-16-le", b"\x00\xd8"),
+        ("utf-32-le", b"\x00\x00\x11\x00"),
+    ],
+)
+@pytest.mark.parametrize("mark", ["\ufeff", ""])
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_bad_wide_unit_costs_its_row_alone(shop, codec, bad, mark, form):
+    shop.server = f"    encoding: {codec}\n"
+    shop.form = form
+    lines = [row(number) for number in range(1, 60)]
+    if form == "jsonl":
+        names = HEAD.strip().split(",")
+        lines = [
+            json.dumps(dict(zip(names, line.strip().split(","), strict=True))) + "\n"
+            for line in lines
+        ]
+    begin = mark + ("" if form == "jsonl" else HEAD) + "".join(lines[:30])
+    parts = begin.encode(codec), lines[30][:9].encode(codec), bad, lines[30][9:].encode(codec)
+    shop.land("a." + form, b"".join(parts) + "".join(lines[31:]).encode(codec))
+    result = shop.ingest()
+    assert (result.records_in, result.accepted) == (59, 58)
+    assert shop.bad("row_number, failure_type, byte_offset") == [(31, "encoding", len(parts[0]))]
+
+
+@pytest.mark.parametrize("end", [b"\x00\xdc", b"\x41", b"\x00\xd8"])
+def test_a_bad_wide_end_costs_only_the_end(shop, end):
+    shop.land("a.csv", (HEAD + rows(1, 60)).encode("utf-16") + end)
+    assert shop.ingest().accepted == 59
+    assert shop.bad() == [(60, "encoding")]
+
+
+def test_a_file_in_no_wide_encoding_is_told_by_its_codec(shop):
+    shop.land("a.csv", codecs.BOM_UTF32_LE + (HEAD + rows(1, 60)).encode())
+    shop.ingest()
+    assert shop.bad("failure_type, reason") == [("file_encoding", "not utf-32-le")]
 
 
 def test_declared_encoding(shop):

@@ -31,7 +31,21 @@ def shop(tmp_path):
         ("Infinity", None),
         ("1.2.3", None),
         ("99999999999999999", None),
+        ("１，２３４．５", "1234.5000"),
+        ("12,345", "12345.0000"),
+        ("1'234’567", None),
+        ("1'234'567.89", "1234567.8900"),
+        ("1 234 567.5", "1234567.5000"),
+        ("-$1,234", "-1234.0000"),
         ("1,23", None),
+        ("0,125", None),
+        ("０，１２５", None),
+        ("12.345,678", None),
+        (",500", None),
+        ("1,234.567,890", None),
+        ("1234,567", None),
+        ("1 234,500", None),
+        ("1,,234", None),
         ("abc", None),
     ],
 )
@@ -44,6 +58,17 @@ def test_numbers(shop, text, value):
         assert reason.startswith("type: total is no decimal")
     else:
         assert shop.raw("total::varchar") == [(value,)]
+
+
+@pytest.mark.parametrize("text", ["0,000", "1234,567", "1,234.567,890", ",500"])
+def test_a_decimal_comma_makes_no_integer(shop, text):
+    shop.form = "jsonl"
+    shop.properties = shop.properties.replace("number}", "integer}")
+    line = '{"id":"%s","who":"c","when":"2025-01-02","sum":"%s","note":"x"}\n'
+    shop.land("a.jsonl", line % ("A1", text) + line % ("A2", "-1,234,567"))
+    shop.ingest()
+    assert shop.raw("total::integer") == [(-1234567,)]
+    assert shop.bad() == [(1, "type")]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +97,12 @@ def test_dates_that_fail(shop, text, failure):
         ("timezone: Asia/Shanghai", "2025-01-02 03:04:05", "2025-01-01 19:04:05"),
         ("timezone: Asia/Shanghai", "2025-01-02T03:04:05Z", "2025-01-02 03:04:05"),
         ("timezone: Asia/Shanghai", "2025-01-02", "2025-01-01 16:00:00"),
+        ("timezone: Asia/Tokyo", "2025-01-02 03:04:05+08:00:00", "2025-01-01 19:04:05"),
+        ("timezone: Asia/Tokyo", "2025-01-02 03:4:5+08:00", "2025-01-01 19:04:05"),
+        ("timezone: Asia/Tokyo", "2025-01-02T03:04Z", "2025-01-02 03:04:00"),
+        ("timezone: Asia/Tokyo", "2025-01-02T03:04+08:00", "2025-01-01 19:04:00"),
+        ("", "2025-01-02T03:04Z", "2025-01-02 03:04:00"),
+        ("", "2025-01-02T03:04+08:00", "2025-01-01 19:04:00"),
         ('format: "%d/%m/%Y"', "3/4/2025", "2025-04-03 00:00:00"),
         ('format: ["%d.%m.%Y %H:%M", "%d.%m.%Y"]', "03.04.2025", "2025-04-03 00:00:00"),
         ('format: "%Y年%m月%d日"', "2025年3月1日", "2025-03-01 00:00:00"),
@@ -178,7 +209,7 @@ def test_free_text_is_masked():
         mask.register(con)
         (masked,) = con.execute(f"select {mask.free_text('$1')}", [text]).fetchone()
         (shape,) = con.execute(f"select {mask.shape('$1')}", ["Ab 中文-12"]).fetchone()
-        (number,) = con.execute(f"select {plain_number('$1')}", ["1 234,567"]).fetchone()
+        (number,) = con.execute(f"select {plain_number('$1')}", ["1 234 567"]).fetchone()
     assert masked == "mail ‹email› or ring ‹phone› / ‹phone›, nr ‹number›, size 42"
     assert shape == "xx 字字-99"
     assert number == "1234567"
@@ -211,6 +242,35 @@ def test_the_moment_of_knowing(shop, custom, known):
     result = shop.ingest()
     assert [str(value) for (value,) in shop.raw("_known_at")] == [known]
     assert str(result.known_from) == known
+
+
+@pytest.mark.parametrize("zone", [None, "UTC"])
+@pytest.mark.parametrize("text", ["2025-01-02T03:04Z", "2025-01-02 11:04:00+08:00:00"])
+def test_an_offset_needs_no_time_zone_of_the_contract(shop, zone, text):
+    shop.timezone = zone
+    shop.land("a.csv", HEAD + f"A1,c,{text},1,x\n")
+    shop.ingest()
+    assert [str(value) for (value,) in shop.raw("ordered_at")] == ["2025-01-02 03:04:00"]
+
+
+@pytest.mark.parametrize("text", ["0001-01-01", "1900-01-01", "1970-01-01", "9999-12-31"])
+def test_no_sentinel_is_a_moment_of_knowing(shop, text):
+    shop.custom = "  - {property: habitus.knownAt, value: {column: note}}\n"
+    rows = [f"A1,c,2025-01-02,1,{text}\n", "A2,c,2025-01-02,1,2025-01-03\n"]
+    shop.land("a.csv", HEAD + "".join(rows))
+    assert shop.ingest().accepted == 1
+    ((number, kind, reason),) = shop.bad("row_number, failure_type, reason")
+    assert number == 1
+    # The end of all time lies in the future, too.
+    assert kind == ("future" if text == "9999-12-31" else "sentinel")
+    assert "sentinel: the moment of knowing (note) stands for no date" in reason
+
+
+def test_no_sentinel_in_a_path_is_a_moment_of_knowing(shop):
+    shop.custom = "  - {property: habitus.knownAt, value: {path: 'day=(\\d{4}-\\d{2}-\\d{2})'}}\n"
+    shop.land("day=1970-01-01.csv", HEAD + "A1,c,2025-01-02,1,x\n")
+    shop.ingest()
+    assert shop.bad("reason") == [("sentinel: the moment of knowing stands for no date",)]
 
 
 def test_known_by_its_time_needs_no_time_at_all(shop):
