@@ -39,6 +39,11 @@ _NUMBER_FORM = (
     r"(?i)[+\-－＋]?[$€£¥￥]? ?[.．]?[\d０-９][\d０-９.,，． '’\x{a0}]*(e[+-]?\d+)?"
     r"|[+-]?(nan|inf|infinity)"
 )
+#: What a spreadsheet makes of a long number. A mere space does not make `12 E5` one.
+_ROUNDED = (
+    r"[+＋]?[\d０-９]+([.,．，][\d０-９]+)?"
+    r"([eEｅＥ][+＋]?|[ \x{a0}\x{3000}]?[eEｅＥ] ?[+＋])[\d０-９]+"
+)
 #: What an ISO date, with or without a time, looks like; and a number that stands for one.
 _ISO_FORM = r"\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{1,2}.*)?|[+-]?\d+(\.\d+)?"
 _TRUE = ("true", "t", "yes", "y", "1", "1.0", "是", "ja", "oui", "si", "sí")
@@ -284,7 +289,7 @@ def _rules(prop: Property, value: str, text: str) -> list[tuple[str, str]]:
     if prop.token_type in ("phone", "customer") or (prop.name.endswith("_id") and is_text):
         found.append(
             (
-                f"regexp_full_match({text}, '\\d+([.,]\\d+)?[eE]\\+?\\d+')",
+                f"regexp_full_match({text}, {literal(_ROUNDED)})",
                 f"type: {name} was rounded to powers of ten",
             )
         )

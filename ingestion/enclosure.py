@@ -26,6 +26,7 @@ import privacy
 from expectations.contract import load_entities
 from ingestion.files import FoundFile
 from ingestion.held import held_path
+from ingestion.readers.parquet import duckdb_opens
 from ingestion.schema import ensure_raw_schemas
 from ingestion.sql import file_list
 from privacy import sandbox
@@ -138,7 +139,7 @@ def lock_down(con: duckdb.DuckDBPyConnection, task: Task, files: Iterable[FoundF
     is_parquet = task.contract.source.format == "parquet"
     paths = [found.path for found in files if found.fault is None] if is_parquet else []
     folders = [task.paths.lake / "raw", *written(task)]
-    con.execute(f"set allowed_paths = {file_list(paths)}")
+    con.execute(f"set allowed_paths = {file_list(filter(duckdb_opens, paths))}")
     con.execute(f"set allowed_directories = {file_list(folders)}")
     con.execute("set enable_external_access = false")
     con.execute("set lock_configuration = true")

@@ -14,13 +14,15 @@ import re
 
 _EMAIL = re.compile(r"[\w.%+\-]+(?:@|%40|＠)[\w\-]+(?:\.[\w\-]+)+")
 _PHONE = re.compile(r"[+＋]\d[\d ().\-]{6,}\d|(?<!\d)1[3-9]\d{9}(?!\d)")
+#: Python's stand-ins for bytes of a name that are no UTF-8; neither SQLite nor Arrow takes them.
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 #: No honest column's name has so many digits, or is so long.
 MAX_DIGITS, MAX_LENGTH = 6, 120
 
 
 def shown_file(name: str) -> str:
     """A file's path as it may be shown. Times and numbers of deliveries stay."""
-    return _PHONE.sub("‹phone›", _EMAIL.sub("‹email›", name))
+    return _PHONE.sub("‹phone›", _EMAIL.sub("‹email›", _SURROGATE.sub("\ufffd", name)))
 
 
 def shown_column(name: str) -> str:
@@ -28,4 +30,4 @@ def shown_column(name: str) -> str:
     digits = sum(char.isdigit() for char in name)
     if digits > MAX_DIGITS or len(name) > MAX_LENGTH or _EMAIL.search(name):
         return f"‹a name of {len(name)} characters›"
-    return name
+    return _SURROGATE.sub("\ufffd", name)

@@ -285,9 +285,11 @@ class SourceRun:
     def _parquet(self, opened: OpenFile) -> None:
         """A small file waits for others; a large one is read in parts."""
         con, path = self.session.con, opened.found.path
+        needed = declared_columns(self.contract)
         try:
             number = footer(path)[1]
-            table, clean = read_parquet(con, path, (0, min(number, CHUNK_RECORDS)), number)
+            first = (0, min(number, CHUNK_RECORDS))
+            table, clean = read_parquet(con, path, first, number, needed)
         except FileError:
             _require_unchanged(opened)
             raise
@@ -297,7 +299,7 @@ class SourceRun:
             return
 
         def part(low: int, high: int) -> tuple[pa.Table, frozenset[str]]:
-            table, clean = read_parquet(con, path, (low, high), number)
+            table, clean = read_parquet(con, path, (low, high), number, needed)
             _require_unchanged(opened)
             return self._fit(table, opened.found.shown), clean
 
