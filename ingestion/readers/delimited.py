@@ -12,8 +12,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +23,7 @@ import pyarrow.csv as pacsv
 
 from expectations.contract import Source
 from ingestion.files import OpenFile
-from ingestion.readers.base import META, Records
+from ingestion.readers.base import MAX_RECORD_BYTES, META, Records
 from ingestion.readers.encodings import disk_lines, to_utf8
 from ingestion.readers.lines import (
     BLANK,
@@ -38,6 +40,21 @@ from ingestion.results import FileError
 _LONE_CR = re.compile(rb"\r(?!\n)")
 #: A quoted value may run over so many lines; beyond, the quote is taken for a stray one.
 MAX_LINES_IN_RECORD = 500
+#: Lines in a quoted value that are records of their own betray a quote that was never closed, if
+#: together they have so many delimiters: 3 lines of 5 columns, or 1 of 13. The narrower the table,
+#: the sooner prose has the right number of commas by chance, and the more lines it takes.
+MIN_SWALLOWED_DELIMITERS = 12
+#: So many lines say how wide a file without a header is: more than one value can run over.
+WIDTH_LINES = MAX_LINES_IN_RECORD + 100
+#: So many widths are tried there.
+MAX_WIDTHS = 8
+
+#: A line that is one field whatever the delimiter, which is ASCII.
+_PROBE = "\uffff"
+
+# The csv module's own limit, 128 KiB, is below what a record may have; a longer value must parse
+# too, to be told as one oversized record. Still bounded, as the module takes 4 bytes a character.
+csv.field_size_limit(16 * MAX_RECORD_BYTES)
 
 
 @dataclass
@@ -49,22 +66,67 @@ class _Split:
     multiline: bool
 
 
-def parse_record(text: str, source: Source) -> list[list[str]] | None:
-    """What the csv module makes of a text, or None if a quote stays open."""
-    options: dict[str, object] = {"delimiter": source.delimiter, "strict": True}
-    if source.quote is None:
-        options["quoting"] = csv.QUOTE_NONE
-    else:
-        options["quotechar"] = source.quote
+def _csv_rows(lines: Iterable[str], source: Source, strict: bool) -> Iterator[list[str]]:
+    return csv.reader(
+        lines,
+        delimiter=source.delimiter,
+        quotechar=source.quote or '"',
+        quoting=csv.QUOTE_NONE if source.quote is None else csv.QUOTE_MINIMAL,
+        strict=strict,
+    )
+
+
+def parse_record(text: str, source: Source, strict: bool = True) -> list[list[str]] | None:
+    """What the csv module makes of a text, or None if a quote stays open.
+
+    Args:
+        text: The text, without the line end of its last record.
+        source: Delimiter and quote.
+        strict: Whether text behind a closing quote, as in `"a" b`, is an error (None) too.
+    """
+    # A lenient reader closes an open quote silently at the end; a line put behind it shows that.
+    lines = io.StringIO(f"{text}\n{_PROBE}", newline="")
     try:
-        return list(csv.reader(io.StringIO(text, newline=""), **options))  # type: ignore[arg-type]
+        *rows, last = _csv_rows(lines, source, strict)
     except csv.Error:
         return None
+    return rows if last == [_PROBE] else None
 
 
 def _fits(text: str, source: Source, width: int) -> bool:
     rows = parse_record(text, source)
     return rows is not None and len(rows) == 1 and len(rows[0]) == width
+
+
+def _line_fields(line: bytes, source: Source) -> list[str]:
+    """Fields of a line taken by itself, whatever its quotes."""
+    text = line.decode("utf-8", "replace").rstrip("\r\n")
+    try:
+        return next(_csv_rows([text], source, strict=False), [])
+    except csv.Error:
+        return []
+
+
+def _swallows_records(swallowed: Sequence[bytes], source: Source, width: int) -> bool:
+    """Whether lines that a quoted value would take in are records themselves.
+
+    A stray quote that a later one happens to close, as an inch mark does, makes a record of the
+    right width out of many. Then the line that closes it is a whole record by itself, and so are
+    (nearly) all between. The last line of a genuine text is the text's end and what follows it; its
+    other lines have as many delimiters as a record only now and then. A line with a space behind
+    every delimiter is prose ("Berlin, Germany"), however many it has.
+    """
+    if len(swallowed) * (width - 1) < MIN_SWALLOWED_DELIMITERS:
+        return False
+
+    def is_record(line: bytes) -> bool:
+        fields = _line_fields(line, source)
+        return len(fields) == width and not all(field.startswith(" ") for field in fields[1:])
+
+    if not is_record(swallowed[-1]):
+        return False
+    records = sum(map(is_record, swallowed))
+    return records * (width - 1) >= MIN_SWALLOWED_DELIMITERS and 4 * records >= 3 * len(swallowed)
 
 
 def record_spans(
@@ -101,7 +163,11 @@ def record_spans(
         close = int(odd[position]) if position < odd.size else -1
         if 0 < close - line <= MAX_LINES_IN_RECORD:
             whole = data[starts[line] : ends[close]].decode("utf-8", "replace")
-            if _fits(whole.rstrip("\r\n"), source, width):
+            lines = slice(line + 1, close + 1)
+            swallowed = [data[a:b] for a, b in zip(starts[lines], ends[lines], strict=True)]
+            if _fits(whole.rstrip("\r\n"), source, width) and not _swallows_records(
+                swallowed, source, width
+            ):
                 drop[line + 1 : close + 1] = True
                 ends[line] = ends[close]
                 multiline = True
@@ -114,11 +180,18 @@ def record_spans(
 
 
 def _header(data: bytes, source: Source) -> tuple[list[str], int]:
-    """(column names, offset behind the header)."""
+    """(column names, offset behind the header).
+
+    Raises:
+        FileError: If the file is empty, or its header cannot be used.
+    """
     buffer = np.frombuffer(data[: 1 << 20], np.uint8)
     starts, ends = line_spans(buffer, BLANK.replace(source.delimiter.encode(), b""))
     if starts.size == 0:
         raise FileError("file_empty", "the file holds no header and no record")
+    if not source.header:
+        width = _likely_width(data, source, int(starts[0]))
+        return [f"column{index}" for index in range(width)], int(starts[0])
     if b"\x00" in data[: ends[0]]:
         raise FileError("file_magic", "the file is not text", _behind_header(data))
     rows = parse_record(data[starts[0] : ends[0]].decode("utf-8", "replace").rstrip("\r\n"), source)
@@ -126,18 +199,55 @@ def _header(data: bytes, source: Source) -> tuple[list[str], int]:
         raise FileError(
             "file_header", "the header has a quote that stays open", _behind_header(data)
         )
-    if not source.header:
-        return [f"column{index}" for index in range(len(rows[0]))], int(starts[0])
     names = [" ".join(name.split()) for name in rows[0]]
-    seen: set[str] = set()
-    for index, name in enumerate(names):
-        if not name:
-            names[index] = f"column{index}"
-        elif name.lower() in seen:
+    given = Counter(name.lower() for name in names if name)
+    for name in names:
+        if given[name.lower()] > 1:
             reason = f"the header names a column twice: {name}"
             raise FileError("file_duplicate_header", reason, _behind_header(data))
-        seen.add(name.lower())
+    taken = set(given)
+    for index, name in enumerate(names):
+        if not name:
+            names[index] = _free_name(index, taken)
+            taken.add(names[index])
     return names, int(ends[0])
+
+
+def _free_name(index: int, taken: Collection[str]) -> str:
+    """A name for a column without one: its position, or the next that no column is named by."""
+    return next(name for number in count(index) if (name := f"column{number}") not in taken)
+
+
+def _likely_width(data: bytes, source: Source, first: int) -> int:
+    """Fields in a record of a file without a header: the width that most of its first lines fit.
+
+    No single record decides, as any may be the odd one. Lines are counted and not records: else
+    the lines of a long quoted text would outvote the record that they are in.
+    """
+    end = first
+    for _ in range(WIDTH_LINES):
+        end = data.find(b"\n", end) + 1
+        if end == 0:
+            end = len(data)
+            break
+    sample = data[first:end]
+    widths = Counter(len(_line_fields(line, source)) for line in sample.split(b"\n"))
+    whole = parse_record(sample.decode("utf-8", "replace").rstrip("\r\n"), source) or []
+    widths.update(map(len, whole))
+    del widths[0]
+
+    def fitting_lines(width: int) -> int:
+        starts, ends, bad, _many = record_spans(sample, source, width, 0)
+        records = [sample[a:b] for a, b in zip(starts, ends, strict=True)]
+        return sum(
+            max(record.count(b"\n"), 1)
+            for index, record in enumerate(records)
+            if index not in bad
+            and _fits(record.decode("utf-8", "replace").rstrip("\r\n"), source, width)
+        )
+
+    candidates = [width for width, _number in widths.most_common(MAX_WIDTHS)]
+    return max(candidates, key=lambda width: (fitting_lines(width), width), default=1)
 
 
 def _behind_header(data: bytes) -> int:
@@ -178,8 +288,8 @@ def read_delimited(opened: OpenFile, source: Source) -> tuple[pa.Table, int]:
     size = split.starts.size
     fed = np.ones(size, bool)
     fed[list(split.bad)] = False
-    columns, width_errors = _parse(data, split, fed, source)
-    bad = {**split.bad, **dict.fromkeys(width_errors, "field_count")}
+    columns, unreadable = _parse(data, split, fed, source)
+    bad = {**split.bad, **unreadable}
     good = np.ones(size, bool)
     good[list(bad)] = False
     whole = _spread(columns, good, split.header)
@@ -209,12 +319,12 @@ def _spread(columns: pa.Table, good: np.ndarray, header: Sequence[str]) -> dict[
 
 def _parse(
     data: bytes, split: _Split, fed: np.ndarray, source: Source
-) -> tuple[pa.Table, list[int]]:
-    """(columns of the readable records, positions of those with too many or too few fields)."""
+) -> tuple[pa.Table, dict[int, str]]:
+    """(columns of the readable records, positions of the others and what is wrong there)."""
     places = np.flatnonzero(fed)
     if places.size == 0:
         empty = {name: pa.array([], pa.string()) for name in split.header}
-        return pa.table(empty), []
+        return pa.table(empty), {}
     spans = list(zip(split.starts[places], split.ends[places], strict=True))
     touching = np.array_equal(split.starts[places][1:], split.ends[places][:-1])
     feed = data[spans[0][0] : spans[-1][1]] if touching else b"".join(data[a:b] for a, b in spans)
@@ -249,9 +359,17 @@ def _parse(
         )
     except pa.ArrowInvalid:
         return _parse_each(data, spans, places, split.header, source)
-    if table.num_rows + len(wrong) != places.size:
+    # Arrow takes a quote that is open at the very end for closed.
+    start, end = spans[-1]
+    open_at_end = _parse_leniently(data[start:end], source) is None
+    if open_at_end or table.num_rows + len(wrong) != places.size:
         return _parse_each(data, spans, places, split.header, source)
-    return table, [int(places[index]) for index in wrong]
+    return table, {int(places[index]): "field_count" for index in wrong}
+
+
+def _parse_leniently(record: bytes, source: Source) -> list[list[str]] | None:
+    """As Arrow does, so that a record means the same whichever of the two parses it."""
+    return parse_record(record.decode("utf-8", "replace").rstrip("\r\n"), source, strict=False)
 
 
 def _parse_each(
@@ -260,16 +378,18 @@ def _parse_each(
     places: np.ndarray,
     header: Sequence[str],
     source: Source,
-) -> tuple[pa.Table, list[int]]:
+) -> tuple[pa.Table, dict[int, str]]:
     """Record by record: slower, but one record's quotes cannot reach into the next."""
     rows: list[list[str]] = []
-    wrong: list[int] = []
+    wrong: dict[int, str] = {}
     for place, (start, end) in zip(places, spans, strict=True):
-        found = parse_record(data[start:end].decode("utf-8", "replace").rstrip("\r\n"), source)
-        if found is not None and len(found) == 1 and len(found[0]) == len(header):
+        found = _parse_leniently(data[start:end], source)
+        if found is None:
+            wrong[int(place)] = "unclosed_quote"
+        elif len(found) == 1 and len(found[0]) == len(header):
             rows.append(found[0])
         else:
-            wrong.append(int(place))
+            wrong[int(place)] = "field_count"
     columns = {
         name: pa.array([row[index] for row in rows], pa.string())
         for index, name in enumerate(header)
