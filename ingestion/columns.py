@@ -14,7 +14,7 @@ from expectations.contract import Contract
 from ingestion.compile import declared_columns
 from ingestion.ledger import Ledger
 from ingestion.names import shown_column
-from ingestion.readers.base import META
+from ingestion.readers.base import META, own, own_columns
 from ingestion.results import FileError
 
 
@@ -27,11 +27,9 @@ def fit(
         FileError: If a required column is missing, or a column seems renamed.
     """
     wanted = {" ".join(name.split()): name for name in declared_columns(contract)}
-    names = [wanted.get(" ".join(name.split()), name) for name in table.column_names]
+    names = [wanted.get(" ".join(name.split()), name) for name in own_columns(table)]
     declared = set(wanted.values())
-    columns = [
-        name if name in declared else shown_column(name) for name in names if name not in META.names
-    ]
+    columns = [name if name in declared else shown_column(name) for name in names]
     missing = [name for name in wanted.values() if name not in columns]
     _require(contract, missing, columns, table.num_rows)
     seen = ledger.columns(contract.name)
@@ -48,7 +46,7 @@ def fit(
     told = told_of(added)
     if missing:
         told.append(f"column {', '.join(missing)} is missing; taken as empty")
-    return table.rename_columns(names), told
+    return table.rename_columns([*META.names, *map(own, names)]), told
 
 
 def new_names(

@@ -3,8 +3,11 @@
 What does NOT belong here: running it (`batch`), what a cast looks like (`casts`).
 
 The columns of the statement's stages:
-`src`: the source's columns as clean text; `mapped`: `t_<property>`, the text of each property;
-`typed`: `v_<property>`, its value, with `_reason` where a check failed.
+`src`: the columns that the contract declares as clean text, under the source's names, as transforms
+use them; beside them `_row_number`, which transforms may use too, and ingestion's own columns as
+`META_PREFIX` ones: the loader sees to it that no declared column has any of these names.
+`mapped`: `t_<property>`, the text of each property; `typed`: `v_<property>`, its value, with
+`_reason` where a check failed. From `mapped` on, no column has a name that the source gave.
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from expectations.contract import Contract, Property
+from expectations.contract import META_PREFIX, Contract, Property
 from ingestion import casts, mask
 from ingestion.names import shown_column
+from ingestion.readers.base import own
 from ingestion.sql import ident, literal, path_ident
 
 _FREE = "text"
@@ -65,6 +69,11 @@ def json_structure(columns: Sequence[str]) -> str:
     return json.dumps(tree, ensure_ascii=False)
 
 
+def meta_name(column: str) -> str:
+    """The name in `src` of a column of ingestion's own (they begin with `_`)."""
+    return META_PREFIX + column.removeprefix("_")
+
+
 def source_stage(
     contract: Contract,
     available: Collection[str],
@@ -74,9 +83,11 @@ def source_stage(
     """The CTE body `src`: one clean text (or struct of texts) for each declared column."""
     columns = declared_columns(contract)
     kind = contract.source.format
-    meta = "_file_idx, _row_number, _byte_offset"
+    passed = ["_file_idx", "_byte_offset"]
     if contract.known_at.kind == "path":
-        meta += ", _path_known_at"
+        passed.append("_path_known_at")
+    meta = ", ".join(["_row_number", *(f"{name} as {meta_name(name)}" for name in passed)])
+    bad, whole_record = meta_name("_bad"), meta_name("_content")
     if kind == "jsonl":
         tops = dict.fromkeys(column.split(".")[0] for column in columns)
         listing = ", ".join(
@@ -87,28 +98,29 @@ def source_stage(
         )
         whole = "(starts_with(line, '{') or starts_with(ltrim(line), '{')) and json_valid(line)"
         return (
-            f"select {meta}, coalesce(_bad, case when j is null then 'json' end) as _bad, "
-            f"_content, {listing} from (select *, line as _content, "
+            f"select {meta}, coalesce(_bad, case when j is null then 'json' end) as {bad}, "
+            f"_content as {whole_record}, {listing} from (select *, line as _content, "
             f"case when _bad is null and {whole} "
             f"then json_transform(line, {literal(json_structure(columns))}) end as j from {chunk})"
         )
     if kind == "text":
         return (
-            f"select {meta}, _bad, line as _content, rtrim(line, chr(10) || chr(13)) as line "
+            f"select {meta}, _bad as {bad}, line as {whole_record}, "
+            "rtrim(line, chr(10) || chr(13)) as line "
             f"from {chunk}"
         )
     listing = ", ".join(
-        ident(column)
+        f"{ident(own(column))} as {ident(column)}"
         if column in clean
-        else f"{casts.clean(ident(column), kind == 'csv')} as {ident(column)}"
+        else f"{casts.clean(ident(own(column)), kind == 'csv')} as {ident(column)}"
         if column in available
         else f"null::varchar as {ident(column)}"
         for column in columns
     )
-    content = ", ".join(f"coalesce({ident(column)}, chr(24))" for column in sorted(available))
+    content = ", ".join(f"coalesce({ident(own(column))}, chr(24))" for column in sorted(available))
     return (
         f"select {meta}, coalesce(_bad, case when contains(_content, chr(0)) then 'nul' end) "
-        f"as _bad, _content, {listing} "
+        f"as {bad}, _content as {whole_record}, {listing} "
         f"from (select *, concat_ws(chr(31), {content}) as _content from {chunk})"
     )
 
@@ -147,7 +159,7 @@ def _known_at(contract: Contract) -> str:
         case "column":
             if contract.property(known.value or "") is not None:
                 return f"{ident('v_' + (known.value or ''))}::timestamp"
-            return casts.timestamp((), path_ident(known.value or ""), contract.timezone)
+            return casts.timestamp((), "_known_text", contract.timezone)
         case "path":
             return "_path_known_at"
         case _:
@@ -215,8 +227,9 @@ def compile_contract(
     typed = f"""
 with src as ({source_stage(contract, available, clean)}),
 mapped as (
-    select _file_idx, _row_number, _byte_offset, _bad,
-        unhex(md5($salt || _content)) as _hash{_known_columns(contract)}, {mapped}
+    select {meta_name("_file_idx")} as _file_idx, _row_number,
+        {meta_name("_byte_offset")} as _byte_offset, {meta_name("_bad")} as _bad,
+        unhex(md5($salt || {meta_name("_content")})) as _hash{_known_columns(contract)}, {mapped}
     from src
 ),
 valued as (select *, {values} from mapped),
@@ -239,11 +252,10 @@ from known
 def _known_columns(contract: Contract) -> str:
     known = contract.known_at
     if known.kind == "path":
-        return ", _path_known_at"
+        return f", {meta_name('_path_known_at')} as _path_known_at"
     if known.kind != "column" or contract.property(known.value or "") is not None:
         return ""
-    top = (known.value or "").split(".")[0]
-    return f", {ident(top)}"
+    return f", {path_ident(known.value or '')} as _known_text"
 
 
 def output_columns(contract: Contract) -> str:
@@ -296,11 +308,16 @@ def has_identities(contract: Contract) -> bool:
     return any(prop.privacy is not None or prop.type == _FREE for prop in contract.properties)
 
 
+def kept_token(column: str) -> str:
+    """The identifier, beside those of `src`, of the token of a source column."""
+    return ident(meta_name(f"token_{column}"))
+
+
 def record_text(contract: Contract, available: Collection[str]) -> tuple[str, dict[str, str]]:
     """How a failed record is kept: (SQL of its JSON text over `src`, token columns it needs).
 
     The second value maps a source column (dotted) to the token type under which it is kept; its
-    token is expected as `k_<position>` in `record_token_columns` order.
+    token is expected under the name that `kept_token` gives.
     """
     fate: dict[str, str] = {}
     for prop in contract.properties:
@@ -329,7 +346,7 @@ def record_text(contract: Contract, available: Collection[str]) -> tuple[str, di
     for column in declared:
         value = path_ident(column) if kind == "jsonl" else ident(column)
         if column in tokens:
-            kept = ident("k_" + column)
+            kept = kept_token(column)
         elif column in fate:
             kept = f"case when {value} is not null then {literal(mask.RESTRICTED_MARK)} end"
         elif kind == "text":

@@ -21,7 +21,7 @@ import duckdb
 
 from expectations.contract import Contract, Property
 from ingestion import casts
-from ingestion.compile import property_text, source_stage
+from ingestion.compile import meta_name, property_text, source_stage
 from ingestion.sql import ident, literal
 
 FLAG = "dst_ambiguous"
@@ -123,7 +123,9 @@ def _mark_one(
 insert into flagged
 with src as ({source_stage(contract, available, chunk="part")}),
 texts as (
-    select _file_idx, _row_number, {property_text(prop, contract.source.format)} as text from src
+    select {meta_name("_file_idx")} as _file_idx, _row_number,
+        {property_text(prop, contract.source.format)} as text
+    from src
 ),
 clocks as (select _file_idx, _row_number, {local} as clock from texts)
 select _file_idx, _row_number, {literal(prop.name)} from clocks where {_within("clock", odd)}

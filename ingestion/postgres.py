@@ -20,6 +20,7 @@ from duckdb_extensions import import_extension
 
 from expectations.contract import Contract
 from expectations.contract.addresses import resolve
+from ingestion.readers.base import own
 from ingestion.readers.parquet import text_of
 from ingestion.results import SourceError
 from ingestion.sql import ident, literal
@@ -146,7 +147,7 @@ def read_table(
                     where += f" and {ident(column)} > {literal(watermark[0])}::{kinds[column]}"
         counted = con.execute(f"select count(*) from {table}{where}").fetchone()
         columns = ", ".join(
-            f"{text_of(name, kind)} as {ident(name)}" for name, kind in kinds.items()
+            f"{text_of(name, kind)} as {ident(own(name))}" for name, kind in kinds.items()
         )
         rows = con.execute(
             "select 0::integer as _file_idx, row_number() over () as _row_number, "
@@ -168,7 +169,7 @@ def read_table(
 
 def _digest(con: duckdb.DuckDBPyConnection, rows: pa.Table, columns: list[str]) -> str:
     con.register("pg_rows", rows)
-    texts = ", ".join(f"coalesce({ident(name)}, chr(24))" for name in columns)
+    texts = ", ".join(f"coalesce({ident(own(name))}, chr(24))" for name in columns)
     found = con.execute(
         f"select md5(concat_ws(chr(31), {texts})) as h from pg_rows order by h"
     ).to_arrow_table()

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingestion import mask
-from ingestion.compile import has_identities, record_text, source_stage
+from ingestion.compile import has_identities, kept_token, meta_name, record_text, source_stage
 from ingestion.session import ChunkFile, Session, copy_whole, settle, token_join
 from ingestion.sql import ident, literal
 from ingestion.suppressed import REASON
@@ -46,12 +46,16 @@ def write_quarantine(session: Session, available: Sequence[str], batch_id: str) 
         f"(select * from verdict where kind = 'quarantined' and reason <> {literal(REASON)}) "
         "using (_file_idx, _row_number)"
     )
+    index, bad, raw, why = map(meta_name, ("_file_idx", "_bad", "_raw", "_reason"))
     con.execute(
         f"""
 create or replace temp table failed as
 with src as ({source_stage(contract, available, chunk="part")})
-select src.*, verdict.reason, rtrim(coalesce(part._raw, {line}), chr(10) || chr(13)) as _raw
-from src join verdict using (_file_idx, _row_number) join part using (_file_idx, _row_number)
+select src.*, verdict.reason as {why},
+    rtrim(coalesce(part._raw, {line}), chr(10) || chr(13)) as {raw}
+from src
+join verdict on verdict._file_idx = src.{index} and verdict._row_number = src._row_number
+join part on part._file_idx = src.{index} and part._row_number = src._row_number
 """
     )
     joins, names, picked = "", [], ""
@@ -59,9 +63,9 @@ from src join verdict using (_file_idx, _row_number) join part using (_file_idx,
         path = ".".join(ident(part) for part in column.split("."))
         name, join = token_join(session, "failed", path, token_type, position)
         joins += join
-        picked += f", {name}.token as {ident('k_' + column)}"
+        picked += f", {name}.token as {kept_token(column)}"
         names.append(name)
-    unread = mask.shape("_raw") if has_identities(contract) else mask.free_text("_raw")
+    unread = mask.shape(raw) if has_identities(contract) else mask.free_text(raw)
     query = f"""
 select {literal(contract.name)} as source, {literal(contract.entity.name)} as entity,
     {literal(batch_id)} as batch_id, chunk_files._shown as file,
@@ -72,8 +76,8 @@ select {literal(contract.name)} as source, {literal(contract.entity.name)} as en
     timestamp {literal(session.now.isoformat())} as first_seen_at, 1::integer as attempts,
     null::timestamp as recovered_at
 from (
-    select _file_idx, _row_number, _byte_offset, reason,
-        case when _bad is not null then {unread} else {text} end as record
+    select {index} as _file_idx, _row_number, {meta_name("_byte_offset")} as _byte_offset,
+        {why} as reason, case when {bad} is not null then {unread} else {text} end as record
     from (select failed.*{picked} from failed{joins})
     union all
     -- Of who was erased the quarantine counts the record, and keeps nothing of it.

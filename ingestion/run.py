@@ -23,7 +23,7 @@ from ingestion.held import refresh_held
 from ingestion.ledger import FileEntry, Ledger
 from ingestion.postgres import read_table
 from ingestion.quarantine import quarantine_file
-from ingestion.readers.base import META, Records
+from ingestion.readers.base import Records, own_columns
 from ingestion.readers.delimited import join_tables, read_delimited
 from ingestion.readers.lines import prepare, read_lines, sampled_keys
 from ingestion.readers.parquet import footer, read_parquet
@@ -346,8 +346,7 @@ class SourceRun:
                 batch_id = batch_id_of(self.contract.name, [opened.sha256], part)
                 self._begin(batch_id)
                 batch_ids.append(batch_id)
-                columns = [name for name in table.column_names if name not in META.names]
-                records = Records(table, {0: high - low}, columns, clean=clean)
+                records = Records(table, {0: high - low}, own_columns(table), clean=clean)
                 written = write_chunk(
                     self.session, records, [self._chunk_file(opened)], batch_id, False
                 )

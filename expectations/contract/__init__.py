@@ -10,8 +10,10 @@ from expectations.contract.errors import ContractError
 from expectations.contract.loader import load_contract, load_deployment
 from expectations.contract.model import Churn, Contract, Deployment, KnownAt, Property, Source
 from expectations.contract.servers import SYSTEM_FOLDERS
+from expectations.contract.transform import META_PREFIX, is_reserved
 
 __all__ = [
+    "META_PREFIX",
     "NOT_STATED",
     "PURPOSES",
     "SYSTEM_FOLDERS",
@@ -25,6 +27,7 @@ __all__ = [
     "Property",
     "Source",
     "has_consents",
+    "is_reserved",
     "legal_bases",
     "load_contract",
     "load_deployment",

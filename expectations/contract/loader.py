@@ -28,6 +28,7 @@ from expectations.contract.model import Churn, Contract, Deployment, KnownAt
 from expectations.contract.properties import (
     NAME,
     build_properties,
+    check_column,
     check_timezone,
     custom_properties,
 )
@@ -263,6 +264,7 @@ def _known_at(doc: MarkedYaml, value: Any) -> KnownAt:
     if isinstance(value, dict) and len(value) == 1:
         ((kind, text),) = value.items()
         if kind == "column" and isinstance(text, str) and text:
+            check_column(doc, at, "habitus.knownAt", text)
             return KnownAt("column", text)
         if kind == "path" and isinstance(text, str):
             try:

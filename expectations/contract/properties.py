@@ -16,7 +16,13 @@ from expectations.contract.errors import did_you_mean, one_of
 from expectations.contract.marks import Key, MarkedYaml
 from expectations.contract.model import Property
 from expectations.contract.relations import reference
-from expectations.contract.transform import TransformError, columns_of
+from expectations.contract.transform import (
+    BUILT_IN_COLUMNS,
+    META_PREFIX,
+    TransformError,
+    columns_of,
+    is_reserved,
+)
 
 #: ODCS logical type -> type in raw, for properties that are not canonical.
 LOGICAL_TYPES = {
@@ -167,6 +173,9 @@ def _build(
             "say how the source writes it",
         )
     physical, columns = _reads(doc, at, item)
+    read_in = "physicalName" if item.physicalName is not None else "transformLogic"
+    for column in columns:
+        check_column(doc, (*at, read_in), f"`{name}`", column)
     options = _options(doc, at, item)
     privacy, token_type = _privacy(doc, at, item, field, custom)
     return Property(
@@ -209,6 +218,25 @@ def _reads(doc: MarkedYaml, at: Key, item: SchemaProperty) -> tuple[str | None, 
             "Write one DuckDB expression over the source's columns (double quotes around a column "
             "with spaces, single quotes around text)",
         ) from None
+
+
+def check_column(doc: MarkedYaml, at: Key, reader: str, column: str) -> None:
+    """Raise a ContractError if a source column has a name that only ingestion may use.
+
+    Args:
+        doc: The contract's file.
+        at: Where the column is named in it.
+        reader: What reads the column.
+        column: Its name, dotted for JSONL.
+    """
+    if is_reserved(column):
+        raise doc.error(
+            at,
+            f"{reader} reads a source column `{column}`, a name that ingestion keeps for itself "
+            f"({one_of(BUILT_IN_COLUMNS)}, and all that begin with {META_PREFIX})",
+            "Have the source give its column another name, or leave it out of the contract; in "
+            "transformLogic, _row_number is the record's number in its file",
+        )
 
 
 def _options(doc: MarkedYaml, at: Key, item: SchemaProperty) -> dict[str, Any]:

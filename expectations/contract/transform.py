@@ -22,6 +22,8 @@ from expectations.contract.functions import ALLOWED, LAMBDAS, SIZED
 
 #: Provided by ingestion beside the source's own columns.
 BUILT_IN_COLUMNS = ("_row_number",)
+#: How the names of ingestion's own columns begin wherever the source's are beside them.
+META_PREFIX = "_habitus_"
 _ALLOWED_CLASSES = frozenset(
     {
         "BETWEEN",
@@ -80,7 +82,7 @@ def columns_of(expression: str) -> tuple[str, ...]:
         _collect(tree, frozenset(), found)
     except RecursionError:
         raise TransformError("it is nested too deeply") from None
-    return tuple(name for name in found if name not in BUILT_IN_COLUMNS)
+    return tuple(name for name in found if name.lower() not in BUILT_IN_COLUMNS)
 
 
 def _stands_alone(expression: str, tree: dict[str, Any]) -> bool:
@@ -127,6 +129,12 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
             waiting.extend(node.values())
         elif isinstance(node, list):
             waiting.extend(node)
+
+
+def is_reserved(column: str) -> bool:
+    """Whether a source column's name (dotted for JSONL) is one that only ingestion may use."""
+    top = column.lower().partition(".")[0]  # DuckDB's names know no case
+    return top in BUILT_IN_COLUMNS or top.startswith(META_PREFIX)
 
 
 def _check_function(node: dict[str, Any]) -> None:

@@ -10,15 +10,15 @@ import contextlib
 import csv
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from expectations.contract import Source
+from expectations.contract import Source, is_reserved
 from ingestion.files import GZIP_MAGIC, FoundFile, OpenFile, inflate
-from ingestion.readers.base import META
+from ingestion.readers.base import own, own_columns
 from ingestion.readers.delimited import read_delimited
 from ingestion.readers.encodings import to_utf8
 from ingestion.readers.parquet import footer, read_parquet
@@ -108,11 +108,20 @@ def _has_header(text: str, delimiter: str) -> bool:
 
 
 def sniff(path: Path) -> Sniffed:
-    """Look at a file.
+    """Look at a file, without columns whose names no contract may declare.
 
     Raises:
         FileError: If it is empty, damaged, or of a kind that cannot be read.
     """
+    found = _sniff(path)
+    reserved = [name for name in found.columns if is_reserved(name)]
+    if not reserved:
+        return found
+    note = f"left out, as ingestion keeps such names for itself: {', '.join(reserved)}"
+    return replace(found, table=found.table.drop_columns(reserved), notes=(*found.notes, note))
+
+
+def _sniff(path: Path) -> Sniffed:
     data = path.read_bytes()
     if not data:
         raise FileError("file_empty", "the file is empty")
@@ -121,7 +130,7 @@ def sniff(path: Path) -> Sniffed:
         with duckdb.connect(":memory:") as con:
             con.execute("set timezone = 'UTC'")
             table, _clean = read_parquet(con, path, (0, number))
-        return Sniffed(path, "parquet", table.drop_columns(META.names))
+        return Sniffed(path, "parquet", _source_table(table))
     if data.startswith(GZIP_MAGIC):
         data = inflate(data)
     encoding = guess_encoding(data)
@@ -138,7 +147,13 @@ def sniff(path: Path) -> Sniffed:
     opened = OpenFile(FoundFile(path, path.name), "", len(data), data)
     table, _number = read_delimited(opened, source)
     notes = () if header else ("the file has no header: columns are column0, column1, ...",)
-    return Sniffed(path, "csv", table.drop_columns(META.names), delimiter, encoding, header, notes)
+    return Sniffed(path, "csv", _source_table(table), delimiter, encoding, header, notes)
+
+
+def _source_table(records: pa.Table) -> pa.Table:
+    """The source's columns of a reader's table, under the source's names."""
+    names = own_columns(records)
+    return records.select(list(map(own, names))).rename_columns(names)
 
 
 def _json_table(text: bytes) -> pa.Table:

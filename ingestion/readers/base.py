@@ -25,17 +25,31 @@ META = pa.schema(
     ]
 )
 
+#: A source names its columns as it likes. Before each of their names in a table, this keeps them
+#: apart from META, whatever they are.
+_OWN = "s_"
+
+
+def own(column: str) -> str:
+    """The name, in a table of records, of a source's own column."""
+    return _OWN + column
+
+
+def own_columns(table: pa.Table) -> list[str]:
+    """The source's columns in a table of records, under the source's names."""
+    return [name.removeprefix(_OWN) for name in table.column_names if name.startswith(_OWN)]
+
 
 @dataclass
 class Records:
     """Records of some files as text.
 
     Attributes:
-        table: `_file_idx _row_number _byte_offset _bad _raw`, then the source's columns as text.
-            `_bad` says why a record could not be read (its columns are then null), and `_raw` has
-            its text.
+        table: The columns of META, then the source's as text, each under its `own` name; of JSONL
+            and text, one column of lines. `_bad` says why a record could not be read (its columns
+            are then null), and `_raw` has its text.
         counts: Records in each file, counted apart from the parser, by file index.
-        columns: The source's columns, in the order of the files.
+        columns: The source's columns under its names, in the order of the files.
         clean: Columns whose text cannot have space at its ends, as they were numbers or times.
         ascii_only: Whether no text has a character beyond ASCII.
     """

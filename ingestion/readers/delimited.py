@@ -23,7 +23,7 @@ import pyarrow.csv as pacsv
 
 from expectations.contract import Source
 from ingestion.files import OpenFile
-from ingestion.readers.base import MAX_RECORD_BYTES, META, Records
+from ingestion.readers.base import MAX_RECORD_BYTES, Records, own, own_columns
 from ingestion.readers.encodings import disk_lines, to_utf8
 from ingestion.readers.lines import (
     BLANK,
@@ -309,12 +309,12 @@ def read_delimited(opened: OpenFile, source: Source) -> tuple[pa.Table, int]:
 
 
 def _spread(columns: pa.Table, good: np.ndarray, header: Sequence[str]) -> dict[str, pa.Array]:
-    """Parsed columns on the places of the good records, null elsewhere."""
+    """Parsed columns, as a source's own, on the places of the good records; null elsewhere."""
     if good.all():
-        return {name: columns.column(name) for name in header}
+        return {own(name): columns.column(name) for name in header}
     places = np.cumsum(good) - 1
     indices = pa.array(places, mask=~good)
-    return {name: columns.column(name).take(indices) for name in header}
+    return {own(name): columns.column(name).take(indices) for name in header}
 
 
 def _parse(
@@ -400,5 +400,4 @@ def _parse_each(
 def join_tables(tables: Sequence[pa.Table], counts: dict[int, int]) -> Records:
     """Tables of several files as one; a column that a file lacks is null there."""
     joined = pa.concat_tables(tables, promote_options="default")
-    columns = [name for name in joined.column_names if name not in META.names]
-    return Records(joined, counts, columns)
+    return Records(joined, counts, own_columns(joined))

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingestion.readers.base import MAX_RECORD_BYTES
+from ingestion.readers.base import MAX_RECORD_BYTES, own
 from ingestion.results import FileError
 from ingestion.sql import ident, literal
 
@@ -162,8 +162,8 @@ def _select(
 ) -> tuple[pa.Table, frozenset[str]]:
     described = con.execute(f"describe select * from {relation}").fetchall()
     described = [row for row in described if row[0] != "file_row_number"]
-    columns = ", ".join(f"{text_of(row[0], row[1])} as {ident(row[0])}" for row in described)
-    wide = [ident(row[0]) for row in described if not row[1].upper().startswith(_PLAIN)]
+    columns = ", ".join(f"{text_of(row[0], row[1])} as {ident(own(row[0]))}" for row in described)
+    wide = [ident(own(row[0])) for row in described if not row[1].upper().startswith(_PLAIN)]
     size = " + ".join(f"coalesce(strlen({name}), 0)" for name in wide) or "0"
     must_decode = {" ".join(name.split()) for name in needed}
     undecoded = [

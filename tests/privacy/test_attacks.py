@@ -26,6 +26,7 @@ from expectations.contract.addresses import is_forbidden, resolve
 from ingestion import IngestError, Paths, SourceError, SourceResult, ingest_entity, worker
 from ingestion.enclosure import lock_down
 from ingestion.files import find_files
+from ingestion.readers.base import own
 from ingestion.review import export_quarantine
 from ingestion.source import Task, connect
 from ingestion.sql import ident
@@ -112,7 +113,7 @@ def test_a_table_s_expressions_run_on_a_locked_connection(
         rows = con.execute(
             "select 0::integer as _file_idx, 1::bigint as _row_number, null::bigint as "
             "_byte_offset, null::varchar as _bad, null::varchar as _raw, "
-            + ", ".join(f"'2025-01-01' as {ident(name)}" for name in names)
+            + ", ".join(f"'2025-01-01' as {ident(own(name))}" for name in names)
         ).to_arrow_table()
         return rows, 1, None, "0" * 64
 
