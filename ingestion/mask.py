@@ -23,14 +23,20 @@ UNDECLARED_MARK = "‹undeclared›"
 #: The function that `register` gives a connection.
 FUNCTION = "mask_free_text"
 _EMAIL = r"[\p{L}\p{N}._%+\-]+(@|%40|＠)[\p{L}\p{N}\-]+(\.[\p{L}\p{N}\-]+)+"
+_SPACE = r"[\s\p{Z}\x{0b}\x{1c}-\x{1f}\x{85}]"  # what Python takes for \s
 #: Whatever `masking` finds has one of these: five digits, a sign or word of an address to write
 #: mail to, or a digit near a word of one to send things to. A test holds the two together.
 SUSPECT = (
-    r"@|＠|%40|艾特|\p{N}[^\p{N}]{0,4}\p{N}[^\p{N}]{0,4}\p{N}[^\p{N}]{0,4}\p{N}[^\p{N}]{0,4}\p{N}"
-    r"|(?i:\(\s*at\s*\)|\[\s*at\s*\]|\{\s*at\s*\}|<at>|\sat\s.*(dot|点|\.))"
-    r"|(路|街|道|巷|弄|胡同|村|小区|花园|苑|大厦|公寓)\p{Han}{0,3}\s?"
-    r"[\p{N}一二三四五六七八九十百]"
-    r"|[0-9０-９][A-Za-z]?,?\s[A-Za-z0-9]|(?i:box\s[0-9])"
+    # Digits that are not ASCII, and what takes no place on the screen: `masking` reads past it.
+    r"[^\P{N}0-9]|[\x{ad}\x{61c}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}]"
+    r"|[\x{2060}-\x{206f}\x{feff}]"
+    r"|@|＠|[%％]40|艾特|[0-9][^\p{N}]{0,4}[0-9][^\p{N}]{0,4}[0-9][^\p{N}]{0,4}[0-9]"
+    r"[^\p{N}]{0,4}[0-9]"
+    r"|[0-9]{3}[^\p{N}]{5,6}[0-9]{4}|[0-9]\s?(号楼|号院|[栋幢])"
+    rf"|(?i:[(（\[［{{｛<＜]{_SPACE}*(at|ａｔ)|{_SPACE}(at|ａｔ){_SPACE}(?s:.*)(dot|ｄｏｔ|点|\.|．))"
+    r"|(路|街|道|巷|弄|胡同|村|小区|花园|苑|大厦|公寓)\p{Han}{0,3}"
+    rf"{_SPACE}?[0-9一二三四五六七八九十百]"
+    rf"|[0-9][A-Za-z]?,?{_SPACE}[A-Za-z0-9]|(?i:box{_SPACE}[0-9])"
 )
 
 

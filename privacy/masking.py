@@ -13,7 +13,7 @@ with hard forms and look-alikes: `pytest tests/unit/privacy/test_masking.py -s`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 
 import phonenumbers
@@ -33,17 +33,23 @@ from privacy.masking_forms import (
     EMAIL_SPELLED,
     ENGLISH_ADDRESS,
     IBAN_BEGIN,
+    INVISIBLE,
     IS_CARD_BEFORE,
     IS_CODE_ADJACENT,
     IS_CODE_BEFORE,
     IS_ID_BEFORE,
+    IS_MEASURE_AFTER,
     IS_PHONE_BEFORE,
     IS_PRICE_AFTER,
     IS_PRICE_BEFORE,
     LONG_NUMBER,
+    ORNATE,
+    ORNATE_DIGIT,
     PHONE_END,
     PHONE_PART,
     PHONE_RUN,
+    SPREAD_CARD,
+    SPREAD_MOBILE,
     WIDE,
     WRITTEN_DAY,
 )
@@ -74,20 +80,39 @@ def mask(text: str) -> str:
     Returns:
         The text; the same object if nothing was found.
     """
-    plain = text.translate(WIDE)  # of the same length: places in it are places in `text`
+    plain, places = _folded(text)
+    taken, plain = _all_found(plain)
+    if ORNATE_DIGIT.search(plain):
+        taken += _all_found(plain.translate(ORNATE))[0]
+    if not taken:
+        return text
+    parts, at = [], 0
+    for start, end, order in _merged(taken):
+        parts += [text[at : places[start]], FINDERS[order][0]]
+        at = places[end - 1] + 1
+    return "".join([*parts, text[at:]])
+
+
+def _folded(text: str) -> tuple[str, Sequence[int]]:
+    """A text as the forms want it, and where in the text each of its characters stands."""
+    if text.isascii():
+        return text, range(len(text))
+    plain = text.translate(WIDE)  # one for one
+    if not INVISIBLE.search(plain):
+        return plain, range(len(text))
+    places = [place for place, sign in enumerate(plain) if not INVISIBLE.match(sign)]
+    return "".join(plain[place] for place in places), places
+
+
+def _all_found(plain: str) -> tuple[list[Found], str]:
+    """All finds, and the text with blanks in their places."""
     taken: list[Found] = []
     while found := _scan(plain):
         taken += found
         # What is found hides what stands beside it: a number after a number. So look again.
         for start, end, _ in found:
             plain = f"{plain[:start]}{BLANK * (end - start)}{plain[end:]}"
-    if not taken:
-        return text
-    parts, at = [], 0
-    for start, end, order in _merged(taken):
-        parts += [text[at:start], FINDERS[order][0]]
-        at = end
-    return "".join([*parts, text[at:]])
+    return taken, plain
 
 
 def _scan(plain: str) -> list[Found]:
@@ -113,7 +138,8 @@ def _merged(found: Iterable[Found]) -> list[Found]:
 
 
 def _emails(text: str) -> Iterator[Span]:
-    for form in (EMAIL, EMAIL_SPELLED, EMAIL_HAN):
+    is_signed = "@" in text or "%40" in text
+    for form in (EMAIL, EMAIL_SPELLED, EMAIL_HAN) if is_signed else (EMAIL_SPELLED,):
         yield from (match.span() for match in form.finditer(text))
 
 
@@ -185,11 +211,38 @@ def _ids(text: str) -> Iterator[Span]:
 
 def _cards(text: str) -> Iterator[Span]:
     yield from _joined(text, range(13, 20), _is_card)
+    for match in SPREAD_CARD.finditer(text):
+        start, end = match.span(1)
+        number = "".join(filter(str.isdigit, match[1]))
+        before = text[max(0, start - CONTEXT) : start]
+        if _is_card(number, match[1], before) and _is_spread(
+            text, start, end, match["gap"] or match["wide"]
+        ):
+            yield start, end
+
+
+def _is_spread(text: str, start: int, end: int, gap: str) -> bool:
+    """Whether groups with an odd gap are one number: no list that goes on, price, size or code."""
+    is_list = (
+        (text[:start].endswith(gap) and text[: start - len(gap)][-1:].isdigit())
+        or (text.startswith(gap, end) and text[end + len(gap) :][:1].isdigit())
+        or re.match("[.,][0-9]", text[end : end + 2])
+    )
+    before = text[max(0, start - CONTEXT) : start]
+    return not (
+        is_list
+        or _is_price(text, start, end)
+        or IS_MEASURE_AFTER.match(text, end)
+        or IS_CODE_ADJACENT.search(before)
+    )
 
 
 def _phones(text: str) -> Iterator[Span]:
     for form in (CHINESE_MOBILE, CHINESE_LANDLINE):
         yield from (match.span(1) for match in form.finditer(text))
+    for match in SPREAD_MOBILE.finditer(text):
+        if _is_spread(text, *match.span(), match["gap"]):
+            yield match.span()
     for match in PHONE_RUN.finditer(text):
         parts = [
             (match.start() + part.start(), match.start() + part.end())

@@ -89,8 +89,38 @@ def _spelled(at: str, dot: str) -> Callable[[Random], str]:
     return lambda random: _email(random).replace("@", at).replace(".", dot)
 
 
+def _host_spelled(at: str, dot: str) -> Callable[[Random], str]:
+    """As `_spelled`, the name as it is."""
+
+    def make(random: Random) -> str:
+        name, host = _email(random).split("@")
+        return f"{name}{at}{host.replace('.', dot)}"
+
+    return make
+
+
 def _mobile(random: Random) -> str:
     return "1" + random.choice("3578") + random.choice("56789") + _digits(random, 8)
+
+
+def _parted(*gaps: str) -> Callable[[Random], str]:
+    """A mobile number of three, four and four digits with one of these gaps."""
+
+    def make(random: Random) -> str:
+        number = _mobile(random)
+        return random.choice(gaps).join((number[:3], number[3:7], number[7:]))
+
+    return make
+
+
+def _written(*zeros: str) -> Callable[[Random], str]:
+    """A mobile number in the digits of one of these scripts."""
+
+    def make(random: Random) -> str:
+        zero = ord(random.choice(zeros))
+        return "".join(chr(zero + int(digit)) for digit in _mobile(random))
+
+    return make
 
 
 def _us_phone(random: Random) -> tuple[str, str, str]:
@@ -161,6 +191,31 @@ def _en_address(random: Random) -> str:
     return f"{random.randint(2, 9999)} {street}{end}"
 
 
+def _block(random: Random) -> str:
+    """A building of a housing estate, with no street."""
+    estate = random.choice(("朝阳区望京西园三区", "天通苑西三区", "和平里", "海淀区万柳家园"))
+    number = random.randint(1, 400)
+    return f"{estate}{number}号楼{random.randint(1, 6)}单元{random.randint(101, 2800)}"
+
+
+def _plain_en_address(random: Random) -> str:
+    street = random.choice(("main st", "elm street", "park avenue", "oak ridge rd", "w 5th ave"))
+    return f"{random.randint(2, 9999)} {street}"
+
+
+def _en_place(random: Random) -> str:
+    """Known for an address by its city and state."""
+    street = random.choice(("Infinite Loop", "Broadway", "The Embarcadero", "Rue Royale"))
+    city = random.choice(("Cupertino, CA", "New York, NY", "New Orleans, LA"))
+    return f"{random.randint(1, 999)} {street}, {city}"
+
+
+def _list(random: Random, separator: str) -> str:
+    """Numbers that go on where a telephone number would end."""
+    numbers = ("138", *(str(random.randint(1000, 9999)) for _ in range(3)))
+    return separator.join(numbers)
+
+
 def _day(random: Random, form: str) -> str:
     year, month, day = random.randint(2019, 2026), random.randint(1, 12), random.randint(1, 28)
     return form.format(y=year, m=month, d=day, h=random.randint(0, 23), t=random.randint(10, 59))
@@ -176,6 +231,14 @@ FORMS: dict[str, dict[str, Callable[[Random], str]]] = {
         "[at]": _spelled("[at]", "."),
         "at dot": _spelled(" at ", " dot "),
         "%40": _spelled("%40", "."),
+        "。": _host_spelled("@", "。"),
+        "spaces all over": _host_spelled(" @ ", " . "),
+        "<at> <dot>": _spelled("<at>", "<dot>"),
+        "wide (at) (dot)": _spelled("（at）", "（dot）"),
+        "invisible": _host_spelled("@\u200b", "\u00ad."),
+        "quoted": lambda random: f'"{random.choice(_NAMES)} jr"@{random.choice(_HOSTS)}',
+        "[ip]": lambda random: f"{random.choice(_NAMES)}@[192.168.1.{random.randint(1, 254)}]",
+        "localhost": lambda random: f"{random.choice(_NAMES)}@localhost",
     },
     "phone": {
         "zh plain": _mobile,
@@ -184,6 +247,13 @@ FORMS: dict[str, dict[str, Callable[[Random], str]]] = {
         "zh spaces": lambda random: _grouped("0" + _mobile(random), 4, " ")[1:],
         "zh dots": lambda random: _grouped("0" + _mobile(random), 4, ".")[1:],
         "zh each apart": lambda random: " ".join(_mobile(random)),
+        "zh marks": _parted("、", ",", "，", ":", "*", "~", "•", "|", ", "),
+        "zh wide gaps": _parted(" - ", "   ", "\t", "\n", "\r\n", " \u2014\u2014 ", "\u2009"),
+        "zh invisible": _parted("\u00ad", "\u200b", "\u2060"),
+        "zh [138]": lambda random: "[{}]{}-{}".format(*_parted("|")(random).split("|")),
+        "zh scripts": _written("\U0001d7ce", "\u09e6", "\u0660", "\u0966"),
+        "zh circled": lambda random: "".join("⓪①②③④⑤⑥⑦⑧⑨"[int(d)] for d in _mobile(random)),
+        "zh keycaps": lambda random: "".join(f"{d}\ufe0f\u20e3" for d in _mobile(random)),
         "zh +86": lambda random: f"+86 {_mobile(random)}",
         "zh landline": lambda random: (
             f"0{random.choice(('10', '21', '755'))}-8{_digits(random, 7)}"
@@ -209,13 +279,21 @@ FORMS: dict[str, dict[str, Callable[[Random], str]]] = {
         "4s": lambda random: _grouped(_card(random), 4, " "),
         "4s dashes": lambda random: _grouped(_card(random), 4, "-"),
         "wide": lambda random: _card(random).translate(_WIDE),
+        "4s marks": lambda random: _grouped(_card(random), 4, random.choice("，,、*")),
     },
     "iban": {
         "plain": _iban,
         "4s": lambda random: _grouped(_iban(random), 4, " "),
         "lower case": lambda random: _iban(random).lower(),
     },
-    "address": {"zh": _zh_address, "en": _en_address},
+    "address": {
+        "zh": _zh_address,
+        "zh block": _block,
+        "en": _en_address,
+        "en no capitals": _plain_en_address,
+        "en all capitals": lambda random: _plain_en_address(random).upper(),
+        "en place": _en_place,
+    },
     "order": {
         "short": lambda random: f"order {_digits(random, 6)}",
         "zh long": lambda random: f"订单号{random.randint(10**11, 10**12 - 1)}",
@@ -225,6 +303,8 @@ FORMS: dict[str, dict[str, Callable[[Random], str]]] = {
     "price": {
         "zh": lambda random: f"{random.randint(100, 99999)}元",
         "en": lambda random: f"${random.randint(1, 99)},{_digits(random, 3)}.{_digits(random, 2)}",
+        "millions": lambda random: f"{random.randint(1, 9)},{_digits(random, 3)},567.89",
+        "zh list": lambda random: f"138，{random.randint(1000, 9999)}，{_digits(random, 4)}元",
         "large": lambda random: f"¥{random.randint(10**6, 10**7)}.00",
     },
     "date": {
@@ -236,6 +316,8 @@ FORMS: dict[str, dict[str, Callable[[Random], str]]] = {
     "sku": {
         "letters": lambda random: f"SKU-{_digits(random, 5)}-{_digits(random, 3)}",
         "ean": lambda random: f"EAN 69{_digits(random, 11)}",
+        "zh list": lambda random: f"货号138、{_digits(random, 4)}、{_digits(random, 4)}",
+        "mm": lambda random: f"138*{_digits(random, 4)}*{_digits(random, 4)}mm",
         "size": lambda random: f"{random.randint(10, 60)}x{random.randint(10, 60)}x200 cm",
     },
     "tracking": {
@@ -249,6 +331,19 @@ FORMS: dict[str, dict[str, Callable[[Random], str]]] = {
             f"v{random.randint(1, 20)}.{_digits(random, 2)}.{_digits(random, 4)}"
         ),
         "time": lambda random: f"{random.randint(10, 23)}:{random.randint(10, 59)}:30",
+        "range": lambda random: f"138-{random.randint(1000, 9999)}",
+        "list": lambda random: _list(random, ", "),
+        "zh list": lambda random: _list(random, "、"),
+        "lines": lambda random: _list(random, "\n"),
+        "sum": lambda random: f"138+{_digits(random, 4)}+{_digits(random, 4)}",
+        "years": lambda random: f"2021，2022，2023，{random.randint(2024, 2030)}",
+        "zh circled": lambda random: f"①很好②很快③{random.randint(2, 99)}元",
+        "zh buildings": lambda random: f"园区{random.randint(2, 99)}栋楼",
+        "en drive": lambda random: f"{random.randint(10, 999)} mile drive on the road",
+        "en road": lambda random: (
+            f"{random.randint(2, 99)} days on the road, {_digits(random, 2)} st"
+        ),
+        "en capitals": lambda random: f"{random.randint(2, 99)} DAYS ON THE ROAD",
         "count": lambda random: f"{random.randint(1, 999)},{_digits(random, 3)}",
     },
 }
