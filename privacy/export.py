@@ -8,9 +8,11 @@ from __future__ import annotations
 import unicodedata
 
 #: A cell that begins so is a formula to one spreadsheet or another; also in full width.
-FORMULA = "=+-@\t\r\n\x00＝＋－＠"
-#: Marks that are not shown: a byte order mark, a zero-width space, a change of direction.
-_UNSEEN = "Cf"
+FORMULA = "=+-@\t\r\n\x00＝＋－＠﹦﹢﹣﹫"
+#: Marks that are not shown: control characters, a byte order mark, joiners, marks without a letter.
+_UNSEEN = ("Cc", "Cf", "Me", "Mn")
+#: Letters and signs that are blank.
+_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
 
 
 def escape_formula(text: str | None) -> str | None:
@@ -23,6 +25,6 @@ def escape_formula(text: str | None) -> str | None:
     for char in text:
         if char in FORMULA:
             return f"'{text}"
-        if not (char.isspace() or unicodedata.category(char) == _UNSEEN):
+        if not (char.isspace() or char in _BLANK or unicodedata.category(char) in _UNSEEN):
             break
     return text

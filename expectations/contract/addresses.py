@@ -18,6 +18,10 @@ _METADATA = (
     ipaddress.ip_network("168.63.129.16/32"),
     ipaddress.ip_network("192.0.0.192/32"),
 )
+#: First 96 bits of addresses whose last 32 are an IPv4 address: compatible, NAT64, SIIT.
+_TRANSLATED = (0, 0x64FF9B << 64, 0xFFFF << 16)
+#: First 48 bits of a network's own translation: 64:ff9b:1::/48.
+_LOCAL_TRANSLATION = 0x64FF9B0001
 _NAMES = (
     "metadata",
     "metadata.goog",
@@ -71,14 +75,23 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
+def _translated(address: int) -> list[ipaddress.IPv4Address]:
+    """What a translator would make of an IPv6 address: RFC 6052, RFC 8215, SIIT, ISATAP."""
+    high, low = address >> 32, address & 0xFFFFFFFF
+    if address >> 80 == _LOCAL_TRANSLATION:
+        # Behind a prefix of 48 bits the address is parted by eight bits that are zero, or last.
+        parted = (address >> 64 & 0xFFFF) << 16 | address >> 40 & 0xFFFF
+        return [ipaddress.IPv4Address(number) for number in (parted, low) if number]
+    if high in _TRANSLATED or high & 0xFDFFFFFF == 0x5EFE:
+        return [ipaddress.IPv4Address(low)]
+    return []
+
+
 def _inside(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        low = int(address)
-        if inner is None and low >> 32 in (0, 0x64FF9B << 64):
-            inner = ipaddress.IPv4Address(low & 0xFFFFFFFF)
         teredo = address.teredo[1] if address.teredo else None
-        if any(found is not None and _inside(found) for found in (inner, teredo)):
+        inner = (address.ipv4_mapped, address.sixtofour, teredo, *_translated(int(address)))
+        if any(found is not None and _inside(found) for found in inner):
             return True
     # 0.0.0.0 and :: reach this machine; nobody's database is at a multicast address.
     if address.is_unspecified or address.is_multicast or str(address) == "255.255.255.255":
