@@ -62,7 +62,9 @@ def footer(path: Path) -> tuple[list[str], int]:
             names = list(found.schema.to_arrow_schema().names)
         except UnicodeDecodeError:
             raise FileError("file_damaged", "a column's name is not UTF-8") from None
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError):
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+            if _is_the_machines(error):
+                raise
             raise FileError("file_truncated", "the Parquet footer cannot be read") from None
     if not all(names) or any("\x00" in name for name in names):
         raise FileError("file_damaged", "a column's name is empty or holds NUL", found.num_rows)
@@ -151,10 +153,22 @@ def read_parquet(
             table, plain = _select_bytes(con, path, rows, needed)
     except duckdb.OutOfMemoryException:
         raise  # says nothing of the file
-    except (duckdb.Error, pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, UnicodeError):
+    except (
+        duckdb.Error, pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, UnicodeError
+    ) as error:  # fmt: skip
+        if _is_the_machines(error):
+            raise
         raise FileError("file_damaged", "a Parquet page cannot be read", total) from None
     _require_records(rows[1] - rows[0], table.num_rows, total)
     return table, plain
+
+
+def _is_the_machines(error: Exception) -> bool:
+    """Whether an error says nothing of the file: too many open files, a disk that does not answer.
+
+    What Arrow finds wrong in a file is an OSError too, without the system's number.
+    """
+    return isinstance(error, OSError) and error.errno is not None
 
 
 def _select(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from shops import Shop
 
+from ingestion.readers.parquet import footer
 from ingestion.worker import Limits
 
 TIME = "2025-03-04T10:20:30Z"
@@ -119,3 +121,15 @@ def test_identifiers_that_a_spreadsheet_rounded(shop):
     shop.land("a.csv", HEAD + "".join(rows))
     assert counts(shop.ingest()) == (9, 4, 5, 0)
     assert shop.bad("reason") == [("type: customer_id was rounded to powers of ten",)] * 5
+
+
+def test_an_error_of_the_machine_says_nothing_of_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"a": ["x"]}), path)
+
+    def failing(_handle):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("ingestion.readers.parquet.pq.read_metadata", failing)
+    with pytest.raises(OSError, match="Too many open files"):
+        footer(path)
