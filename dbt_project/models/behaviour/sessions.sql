@@ -67,7 +67,7 @@ described as (
         sessions.session_id,
         sessions.customer,
         sessions.anonymous_customer_id,
-        sessions.device_session_index,
+        sessions.customer_session_index as device_session_index,
         sessions.started_at,
         sessions.ended_at,
         sessions.known_at,

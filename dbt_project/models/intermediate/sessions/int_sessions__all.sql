@@ -80,6 +80,17 @@ changed_standing as (
     group by was_visitor
 ),
 
+-- By customer: those who share a device are counted apart.
+before as (
+    select
+        visitor,
+        customer,
+        count(*) as sessions
+    from standing
+    where not is_reached
+    group by visitor, customer
+),
+
 -- Visitors with events after their cut that did not change.
 mixed as materialized (
     select
@@ -238,10 +249,30 @@ described as (
         first_attributed_on = last_attributed_on
         and coalesce(is_of_one_login, true) as is_uniform,
         {{ us_between('started_at', 'ended_at') }}
-        > cast({{ var('session_cap_days') }} as bigint) * 86400000000 as is_over_cap
+        > cast({{ var('session_cap_days') }} as bigint) * 86400000000 as is_over_cap,
+        row_number() over (
+            partition by visitor, customer order by device_session_index
+        ) as customer_session_index
     from owned
 ),
 
-{{ final_rows(since, 'described', 'cut_off', ['session_id']) }}
+numbered as (
+    {%- if since is none %}
+    select * from described
+    {%- else %}
+    select
+        described.* replace (
+            described.customer_session_index + coalesce(before.sessions, 0)
+                as customer_session_index
+        )
+    from described
+    left join before
+        on
+            described.visitor = before.visitor
+            and described.customer is not distinct from before.customer
+    {%- endif %}
+),
+
+{{ final_rows(since, 'numbered', 'cut_off', ['session_id']) }}
 
 select * from final
