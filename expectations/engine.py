@@ -175,8 +175,10 @@ def _result(suite: Suite, expectation: Expectation, status: Status, reason: str)
 
 
 def _unreadable(connection: duckdb.DuckDBPyConnection, suite: Suite) -> str | None:
-    """Why the suite's rows cannot be read at all; None when they can."""
+    """Why a suite cannot run; None when its rows can be read, and what it shares is there."""
     try:
+        for name, sql in suite.shared.items():
+            connection.execute(f"create table if not exists {name} as {sql}")
         connection.execute(f"select * from ({suite.sql}) as t limit 0")
     except duckdb.Error as error:
         return _reason(str(error))

@@ -50,6 +50,7 @@ class Suite:
         needs: entities, any one of which the deployment must have; empty means always.
         part: what of the table, when it has several suites: a source's name.
         query: SQL that reads that part; empty means the whole table.
+        shared: tables that several suites read, made by the first: `layer.name` -> SQL.
     """
 
     table: str
@@ -58,6 +59,7 @@ class Suite:
     needs: frozenset[str] = frozenset()
     part: str = ""
     query: str = ""
+    shared: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.gate not in GATES:
@@ -84,6 +86,14 @@ class Suite:
     def sql(self) -> str:
         """SQL that reads the rows the suite is about."""
         return self.query or f"select * from {self.table}"
+
+
+def share_of(table: str) -> str:
+    """SQL of the highest hash in a share of values: a million rows of the table, or all of them."""
+    # Compared, not divided by: a modulus that is no constant took ten times as long.
+    return (
+        f"(select (18446744073709551615 // greatest(1, count(*) // 1000000))::ubigint from {table})"
+    )
 
 
 def rows(minimum: int = 1) -> Expectation:

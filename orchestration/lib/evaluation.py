@@ -113,8 +113,8 @@ def against_truth(
             "select id_value as id, customer from lake.behaviour.customer_id_map "
             "where id_type in ('customer', 'email', 'phone', 'login', 'device') order by all"
         ).df()
-    missed = people.loc[~people["id"].isin(ids["id"]), ["id"]]
-    predicted = pd.concat([ids, missed.assign(customer="missed:" + missed["id"])])
+    predicted = ids.merge(people[["id"]], on="id", how="outer")
+    predicted["customer"] = predicted["customer"].fillna("missed:" + predicted["id"])
     found: dict[str, Any] = {
         "identity": identity_quality(predicted, people)._asdict(),
         "exam": json.loads((habitus.truth / "exam.json").read_text()),
