@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from expectations.contract import META_PREFIX, Contract, Property
 from ingestion import casts, mask
+from ingestion.content import content
 from ingestion.names import shown_column
 from ingestion.readers.base import own
 from ingestion.sql import ident, literal, path_ident
@@ -117,12 +118,19 @@ def source_stage(
         else f"null::varchar as {ident(column)}"
         for column in columns
     )
-    content = ", ".join(f"coalesce({ident(own(column))}, chr(24))" for column in sorted(available))
     return (
-        f"select {meta}, coalesce(_bad, case when contains(_content, chr(0)) then 'nul' end) "
-        f"as {bad}, _content as {whole_record}, {listing} "
-        f"from (select *, concat_ws(chr(31), {content}) as _content from {chunk})"
+        f"select {meta}, {_unreadable(available, clean, kind)} as {bad}, "
+        f"{content(available)} as {whole_record}, {listing} from {chunk}"
     )
+
+
+def _unreadable(available: Collection[str], clean: Collection[str], kind: str | None) -> str:
+    """SQL of why a record of columns cannot be read; where Parquet has NUL, only the values say."""
+    texts = sorted(set(available) - set(clean)) if kind == "parquet" else []
+    if not texts:
+        return "_bad"
+    nul = " or ".join(f"contains({ident(own(column))}, chr(0))" for column in texts)
+    return f"coalesce(_bad, case when {nul} then 'nul' end)"
 
 
 def property_text(prop: Property, kind: str | None) -> str:

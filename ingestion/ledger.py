@@ -16,6 +16,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ingestion.results import IngestError
+
+#: The form of what stands beside the ledger in raw; in SQLite's `user_version`. 1: a record's hash
+#: is that of its named values. 0: of its values in a row, which two records may have in common.
+FORM = 1
 _TABLES = """
 create table if not exists batches (
     batch_id text primary key, source text not null, status text not null, run_id text not null,
@@ -86,6 +91,25 @@ class Ledger:
         self._db.execute("pragma journal_mode = wal")
         self._db.execute("pragma synchronous = full")
         self._db.executescript(_TABLES)
+        if self._db.execute("select 1 from batches limit 1").fetchone() is None:
+            self._db.execute(f"pragma user_version = {FORM}")
+
+    def require_form(self) -> None:
+        """Require that what has been read can be compared with what is read now.
+
+        Raises:
+            IngestError: It was read under another form of record hashes.
+        """
+        form = self._db.execute("pragma user_version").fetchone()[0]
+        if form != FORM:
+            home = self._path.parent
+            raise IngestError(
+                f"{self._path}: its records were read by another version of habitus (form {form}, "
+                f"not {FORM}), and cannot be compared with new ones. Read all files again: remove "
+                f"{self._path.name}*, lake/raw, lake/quarantine and lake/held in {home}, then "
+                "`habitus run`. Corrections of persons must be made again: note before what the "
+                "files correction-* in lake/raw/customers say"
+            )
 
     def close(self) -> None:
         """Close the file."""

@@ -20,6 +20,7 @@ from duckdb_extensions import import_extension
 
 from expectations.contract import Contract
 from expectations.contract.addresses import resolve
+from ingestion.content import content
 from ingestion.readers.base import own
 from ingestion.readers.parquet import text_of
 from ingestion.results import SourceError
@@ -169,9 +170,8 @@ def read_table(
 
 def _digest(con: duckdb.DuckDBPyConnection, rows: pa.Table, columns: list[str]) -> str:
     con.register("pg_rows", rows)
-    texts = ", ".join(f"coalesce({ident(own(name))}, chr(24))" for name in columns)
     found = con.execute(
-        f"select md5(concat_ws(chr(31), {texts})) as h from pg_rows order by h"
+        f"select md5({content(columns)}) as h from pg_rows order by h"
     ).to_arrow_table()
     con.unregister("pg_rows")
     digest = hashlib.sha256("\n".join(columns).encode())

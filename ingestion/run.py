@@ -61,6 +61,7 @@ class SourceRun:
         self.result = SourceResult(self.contract.name, self.contract.entity.name)
         self._pieces: list[_Piece] = []
         self._started = time.monotonic()
+        ledger.require_form()
         for batch_id in ledger.unfinished(self.contract.name):
             session.discard(batch_id)
             ledger.forget(batch_id)
