@@ -28,7 +28,7 @@ from ingestion.files import REPAIRS, FoundFile, OpenFile
 from ingestion.ledger import Ledger
 from ingestion.quarantine import QUARANTINE_SCHEMA
 from ingestion.results import SourceResult
-from ingestion.run import SourceRun, path_moment
+from ingestion.run import SourceRun
 from ingestion.session import ChunkFile, Session, settle
 from ingestion.sql import ident
 
@@ -173,11 +173,10 @@ class RepairRun(SourceRun):
         self._path = path
 
     def _chunk_file(self, opened: OpenFile) -> ChunkFile:
-        known = self.contract.known_at
         moment = None
-        if known.kind == "path":
+        if self.contract.known_at.kind == "path":
             stood = FoundFile(self.session.paths.landing / self._path, self._path)
-            moment = path_moment(known.value or "", stood)
+            moment = self._path_moment(stood)
         return ChunkFile(opened.found.shown, opened.sha256, moment)
 
 

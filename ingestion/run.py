@@ -5,12 +5,11 @@ What does NOT belong here: formats (`readers`), SQL (`compile`), writing (`batch
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import duckdb
 import pyarrow as pa
@@ -21,6 +20,7 @@ from ingestion.compile import declared_columns
 from ingestion.files import FoundFile, OpenFile, changed, find_files, open_files
 from ingestion.held import refresh_held
 from ingestion.ledger import FileEntry, Ledger
+from ingestion.paths import path_moment
 from ingestion.postgres import read_table
 from ingestion.quarantine import quarantine_file
 from ingestion.readers.base import Records, own_columns
@@ -231,8 +231,12 @@ class SourceRun:
 
     def _chunk_file(self, opened: OpenFile) -> ChunkFile:
         known = self.contract.known_at
-        moment = path_moment(known.value or "", opened.found) if known.kind == "path" else None
+        moment = self._path_moment(opened.found) if known.kind == "path" else None
         return ChunkFile(opened.found.shown, opened.sha256, moment)
+
+    def _path_moment(self, found: FoundFile) -> datetime | None:
+        pattern = self.contract.known_at.value or ""
+        return path_moment(self.session.con, pattern, found.path)
 
     def _write(self, records: Records, files: Sequence[OpenFile]) -> None:
         """One chunk of whole files -> one batch."""
@@ -376,25 +380,6 @@ class SourceRun:
 def _require_unchanged(opened: OpenFile) -> None:
     if reason := changed(opened.found):
         raise FileHeld(reason)
-
-
-def path_moment(pattern: str, found: FoundFile) -> datetime | None:
-    """The end of the period that a file's path names, as naive UTC, or None.
-
-    One group is a day, two are day and hour, three day, hour and minute. What stands under a day is
-    known by the end of that day: its last microsecond.
-    """
-    match = re.search(pattern, found.path.as_posix())
-    if match is None:
-        return None
-    digits = [re.sub(r"\D", "", group) for group in match.groups() if group is not None]
-    form = "%Y%m%d%H%M"[: 2 * (len(digits) + 2)]
-    try:
-        start = datetime.strptime("".join(digits), form)
-    except ValueError:
-        return None
-    width = (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1))[len(digits) - 1]
-    return start + width - timedelta(microseconds=1)
 
 
 def _entry(opened: OpenFile, count: Counts, status: str = "loaded") -> FileEntry:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import re
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from expectations.contract.entity import load_entities
 from expectations.contract.errors import ContractError, did_you_mean, one_of
 from expectations.contract.marks import Key, MarkedYaml
 from expectations.contract.model import Churn, Contract, Deployment, KnownAt
+from expectations.contract.patterns import MOST_GROUPS, PatternError, groups
 from expectations.contract.properties import (
     NAME,
     build_properties,
@@ -268,10 +268,10 @@ def _known_at(doc: MarkedYaml, value: Any) -> KnownAt:
             return KnownAt("column", text)
         if kind == "path" and isinstance(text, str):
             try:
-                groups = re.compile(text).groups
-            except re.error as error:
+                number = groups(text)
+            except PatternError as error:
                 raise doc.error(at, f"habitus.knownAt: {error}", _KNOWN_AT) from None
-            if not 1 <= groups <= 3:
+            if not 1 <= number <= MOST_GROUPS:
                 raise doc.error(
                     at,
                     "habitus.knownAt's path needs one to three groups: date, hour, minute",

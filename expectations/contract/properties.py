@@ -15,6 +15,7 @@ from expectations.contract.entity import TOKEN_TYPES, Entity
 from expectations.contract.errors import did_you_mean, one_of
 from expectations.contract.marks import Key, MarkedYaml
 from expectations.contract.model import Property
+from expectations.contract.patterns import PatternError, groups
 from expectations.contract.relations import reference
 from expectations.contract.transform import (
     BUILT_IN_COLUMNS,
@@ -261,10 +262,12 @@ def _options(doc: MarkedYaml, at: Key, item: SchemaProperty) -> dict[str, Any]:
             )
     if "pattern" in options:
         try:
-            re.compile(options["pattern"])
-        except re.error as error:
+            groups(options["pattern"])
+        except PatternError as error:
             raise doc.error(
-                (*here, "pattern"), f"not a regular expression: {error}", "Mend the expression"
+                (*here, "pattern"),
+                f"not a regular expression of RE2: {error}",
+                "Mend the expression; RE2 has no look-around and no back-references",
             ) from None
     if "timezone" in options:
         check_timezone(doc, (*here, "timezone"), options["timezone"])

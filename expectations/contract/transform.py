@@ -53,7 +53,7 @@ class TransformError(ValueError):
 
 
 @lru_cache(maxsize=1)
-def _parser() -> duckdb.DuckDBPyConnection:
+def parser() -> duckdb.DuckDBPyConnection:
     """One connection for all expressions: opening one costs more than parsing."""
     return duckdb.connect(":memory:")
 
@@ -99,7 +99,7 @@ def _tree(query: str) -> dict[str, Any]:
     Raises:
         TransformError: If it cannot be parsed, or has another part.
     """
-    row = _parser().cursor().execute("select json_serialize_sql(?::varchar)", [query]).fetchone()
+    row = parser().cursor().execute("select json_serialize_sql(?::varchar)", [query]).fetchone()
     parsed: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
     if parsed.get("error"):
         raise TransformError(parsed.get("error_message", "cannot be parsed"))

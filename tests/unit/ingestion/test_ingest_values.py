@@ -273,6 +273,28 @@ def test_no_sentinel_in_a_path_is_a_moment_of_knowing(shop):
     assert shop.bad("reason") == [("sentinel: the moment of knowing stands for no date",)]
 
 
+DAY = r"d=(\d{4}-\d{2}-\d{2})(?:-h=(\d\d))?"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "known"),
+    [
+        (DAY, "d=2025-01-02-h=03", "2025-01-02 03:59:59.999999"),
+        (DAY, "d=2025-01-02", "2025-01-02 23:59:59.999999"),
+        (DAY, "d=2025-01-02-\udcff", "2025-01-02 23:59:59.999999"),
+        # RE2's own: the engine takes linear time. Another one would go back and try again, for
+        # seconds here, and for ever with some letters more.
+        (r"d=(\d{8})\.csv\z", "d=20250102", "2025-01-02 23:59:59.999999"),
+        ("((?:a+)+)b/c", "a" * 26, None),
+    ],
+)
+def test_a_path_says_the_moment(shop, pattern, name, known):
+    shop.custom = f"  - {{property: habitus.knownAt, value: {{path: '{pattern}'}}}}\n"
+    shop.land(f"{name}.csv", HEAD + "A1,c,2025-01-02,1,x\n")
+    assert shop.ingest().quarantined == (known is None)
+    assert [str(value) for (value,) in shop.raw("_known_at")] == ([known] if known else [])
+
+
 def test_known_by_its_time_needs_no_time_at_all(shop):
     shop.entity = "products"
     shop.custom = (
