@@ -38,14 +38,17 @@ from ingestion.readers.lines import (
 from ingestion.results import FileError
 
 _LONE_CR = re.compile(rb"\r(?!\n)")
-#: A quoted value may run over so many lines; beyond, the quote is taken for a stray one.
-MAX_LINES_IN_RECORD = 500
+#: A quoted value that runs over more lines is looked at more closely: is it not rather a stray
+#: quote that another stray one, far behind, happens to close?
+MANY_LINES = 500
+#: What no value reaches that the csv module must parse; it takes 4 bytes a character.
+_MAX_SPAN = 16 * MAX_RECORD_BYTES
 #: Lines in a quoted value that are records of their own betray a quote that was never closed, if
 #: together they have so many delimiters: 3 lines of 5 columns, or 1 of 13. The narrower the table,
 #: the sooner prose has the right number of commas by chance, and the more lines it takes.
 MIN_SWALLOWED_DELIMITERS = 12
-#: So many lines say how wide a file without a header is: more than one value can run over.
-WIDTH_LINES = MAX_LINES_IN_RECORD + 100
+#: So many lines say how wide a file without a header is.
+WIDTH_LINES = MANY_LINES + 100
 #: So many widths are tried there.
 MAX_WIDTHS = 8
 
@@ -53,8 +56,8 @@ MAX_WIDTHS = 8
 _PROBE = "\uffff"
 
 # The csv module's own limit, 128 KiB, is below what a record may have; a longer value must parse
-# too, to be told as one oversized record. Still bounded, as the module takes 4 bytes a character.
-csv.field_size_limit(16 * MAX_RECORD_BYTES)
+# too, to be told as one oversized record.
+csv.field_size_limit(_MAX_SPAN)
 
 
 @dataclass
@@ -114,19 +117,23 @@ def _swallows_records(swallowed: Sequence[bytes], source: Source, width: int) ->
     right width out of many. Then the line that closes it is a whole record by itself, and so are
     (nearly) all between. The last line of a genuine text is the text's end and what follows it; its
     other lines have as many delimiters as a record only now and then. A line with a space behind
-    every delimiter is prose ("Berlin, Germany"), however many it has.
+    every delimiter is prose ("Berlin, Germany"), however many it has. Of very many lines the last
+    says little: what most of them are decides.
     """
-    if len(swallowed) * (width - 1) < MIN_SWALLOWED_DELIMITERS:
+    are_many = len(swallowed) > MANY_LINES
+    if not are_many and len(swallowed) * (width - 1) < MIN_SWALLOWED_DELIMITERS:
         return False
 
     def is_record(line: bytes) -> bool:
         fields = _line_fields(line, source)
-        return len(fields) == width and not all(field.startswith(" ") for field in fields[1:])
+        is_prose = width > 1 and all(field.startswith(" ") for field in fields[1:])
+        return len(fields) == width and not is_prose
 
-    if not is_record(swallowed[-1]):
+    if not are_many and not is_record(swallowed[-1]):
         return False
     records = sum(map(is_record, swallowed))
-    return records * (width - 1) >= MIN_SWALLOWED_DELIMITERS and 4 * records >= 3 * len(swallowed)
+    enough = are_many or records * (width - 1) >= MIN_SWALLOWED_DELIMITERS
+    return enough and 4 * records >= 3 * len(swallowed)
 
 
 def record_spans(
@@ -161,7 +168,7 @@ def record_spans(
         if _fits(text.rstrip("\r\n"), source, width):
             continue
         close = int(odd[position]) if position < odd.size else -1
-        if 0 < close - line <= MAX_LINES_IN_RECORD:
+        if close > line and ends[close] - starts[line] <= _MAX_SPAN:
             whole = data[starts[line] : ends[close]].decode("utf-8", "replace")
             lines = slice(line + 1, close + 1)
             swallowed = [data[a:b] for a, b in zip(starts[lines], ends[lines], strict=True)]

@@ -42,13 +42,35 @@ def counts(result):
     return result.records_in, result.accepted, result.quarantined, result.duplicates
 
 
-@pytest.mark.parametrize("swallowed", [2, 5, 57])
+@pytest.mark.parametrize("swallowed", [2, 5, 57, 700])
 def test_a_stray_quote_that_a_later_one_closes_costs_its_record_only(shop, swallowed):
     close = 3 + swallowed
     text = rows(0, 2) + row(2, '"open') + rows(3, close) + row(close, '24"') + rows(close + 1, 100)
     shop.land("a.csv", HEAD + text)
-    assert counts(shop.ingest()) == (100, 99, 1, 0)
+    assert counts(shop.ingest()) == (max(100, close + 1), max(99, close), 1, 0)
     assert shop.bad() == [(3, "unclosed_quote")]
+
+
+@pytest.mark.parametrize("closing", ['a,"b', '24"', 'a,b,c,d,24"'])
+def test_a_stray_quote_far_behind_takes_no_records_with_it(shop, closing):
+    shop.land("a.csv", HEAD + row(0, '"open') + rows(1, 900) + f"{closing}\n" + rows(900, 950))
+    result = shop.ingest()
+    assert result.accepted == 949
+    assert [number for number, _kind in shop.bad()] == [1, 901]
+
+
+@pytest.mark.parametrize("line", ["a log", "GET /a?b, 200", 'x, y, z, ""u"", v', ""])
+def test_a_value_of_very_many_lines_is_one_record(shop, line):
+    note = '"' + "first\n" + f"{line}\n" * 3000 + 'last"'
+    shop.land("a.csv", HEAD + rows(0, 3) + row(3, note) + rows(4, 9))
+    assert counts(shop.ingest()) == (9, 9, 0, 0)
+
+
+def test_a_value_of_very_many_lines_that_is_too_long_is_one_record_too(shop):
+    note = '"' + f"{'x' * 99}\n" * 12_000 + '"'
+    shop.land("a.csv", HEAD + rows(0, 3) + row(3, note) + rows(4, 9))
+    assert counts(shop.ingest()) == (9, 8, 1, 0)
+    assert shop.bad() == [(4, "oversized")]
 
 
 @pytest.mark.parametrize(
