@@ -236,6 +236,25 @@ def _directive(part: str) -> str:
     return r"\S+" if letter in "aAbBpzZxXcn" else r"\d{1,9}"
 
 
+def is_identifier(prop: Property) -> bool:
+    """Whether every digit of a property's text counts."""
+    is_text = prop.type in ("string", "text", "json")
+    return prop.token_type in ("phone", "customer") or (prop.name.endswith("_id") and is_text)
+
+
+def as_written(text: str, line: str, key: str) -> str:
+    """Text of a JSON number, in powers of ten where its line has it so: DuckDB writes it out.
+
+    Args:
+        text: SQL of what DuckDB makes of the value.
+        line: SQL of the JSON record.
+        key: The value's own key.
+    """
+    powers = rf'"{re.escape(key)}"\s*:\s*(\d+(?:\.\d+)?[eE]\+?\d+)'
+    found = f"nullif(regexp_extract({line}, {literal(powers)}, 1), '')"
+    return f"case when ends_with({text}, '.0') then coalesce({found}, {text}) else {text} end"
+
+
 def checks(
     prop: Property, value: str, text: str, typed_text: bool, timezone: str | None
 ) -> list[tuple[str, str]]:
@@ -285,8 +304,7 @@ def _rules(prop: Property, value: str, text: str) -> list[tuple[str, str]]:
         )
     if prop.type in ("date", "timestamp"):
         found.extend(_date_checks(prop, value))
-    is_text = prop.type in ("string", "text", "json")
-    if prop.token_type in ("phone", "customer") or (prop.name.endswith("_id") and is_text):
+    if is_identifier(prop):
         found.append(
             (
                 f"regexp_full_match({text}, {literal(_ROUNDED)})",

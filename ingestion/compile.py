@@ -138,9 +138,12 @@ def property_text(prop: Property, kind: str | None) -> str:
     if prop.transform is not None:
         return f"nullif(try(({prop.transform}\n))::varchar, '')"
     column = prop.physical or prop.name
-    if kind == "jsonl":
-        return casts.clean(path_ident(column), False) if "." in column else ident(column)
-    return ident(column)
+    if kind != "jsonl":
+        return ident(column)
+    text = casts.clean(path_ident(column), False) if "." in column else ident(column)
+    if casts.is_identifier(prop):
+        text = casts.as_written(text, meta_name("_content"), column.split(".")[-1])
+    return text
 
 
 def _value(prop: Property, contract: Contract, ascii_only: bool) -> str:

@@ -133,3 +133,21 @@ def test_an_error_of_the_machine_says_nothing_of_the_file(tmp_path, monkeypatch)
     monkeypatch.setattr("ingestion.readers.parquet.pq.read_metadata", failing)
     with pytest.raises(OSError, match="Too many open files"):
         footer(path)
+
+
+@pytest.mark.parametrize("column", ["who", "by.who"])
+def test_a_json_number_in_powers_of_ten_is_no_identifier(tmp_path, column):
+    shop = Shop(tmp_path, "jsonl")
+    shop.properties = shop.properties.replace("physicalName: who", f"physicalName: {column}")
+    numbers = ["1.38E+10", "138e8", "13800000000.0", "13800000000", '"13800000000.0"']
+    lines = [
+        f'"id": "A{i}", "when": "2025-01-02", "sum": 1E2, "who" : {n}'
+        for i, n in enumerate(numbers)
+    ]
+    if column != "who":
+        lines = [line.replace('"who"', '"by": {"who"') + "}" for line in lines]
+    shop.land("a.jsonl", "".join(f"{{{line}}}\n" for line in lines))
+    shop.ingest()
+    assert shop.bad("row_number, reason") == [
+        (number, "type: customer_id was rounded to powers of ten") for number in (1, 2)
+    ]
