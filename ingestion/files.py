@@ -29,25 +29,11 @@ from ingestion.settled import Stamp, stamp, unfinished
 
 GZIP_MAGIC = b"\x1f\x8b"
 #: zip and xlsx, Parquet, PDF, zstd, bzip2, 7z, xz, old Office, rar, Avro, pictures, programs,
-#: SQLite.
-_FOREIGN_MAGIC = (
-    b"PK\x03\x04",
-    b"PK\x05\x06",
-    b"PK\x07\x08",
-    b"PAR1",
-    b"%PDF",
-    b"\x28\xb5\x2f\xfd",
-    b"BZh",
-    b"7z\xbc\xaf",
-    b"\xfd7zXZ",
-    b"\xd0\xcf\x11\xe0",
-    b"Rar!\x1a",
-    b"Obj\x01",
-    b"\x89PNG",
-    b"\xff\xd8\xff",
-    b"GIF8",
-    b"\x7fELF",
-    b"SQLite format 3",
+#: SQLite. Each so long that no header of a text begins so.
+_FOREIGN_MAGIC = re.compile(
+    rb"PK(?:\x03\x04|\x05\x06|\x07\x08)|PAR1[\x00-\x08\x0e-\x1f]|%PDF-\d|\x28\xb5\x2f\xfd"
+    rb"|BZh[1-9](?:1AY&SY|\x17rE8P\x90)|7z\xbc\xaf|\xfd7zXZ|\xd0\xcf\x11\xe0|Rar!\x1a|Obj\x01"
+    rb"|\x89PNG|\xff\xd8\xff|GIF8[79]a|\x7fELF|SQLite format 3\x00|" + re.escape(GZIP_MAGIC)
 )
 #: A file that inflates beyond this, or beyond RATIO times its size, is taken for a bomb.
 MAX_INFLATED = 8 << 30
@@ -183,7 +169,13 @@ def _glob(pattern: str) -> list[Path]:
     first = next((i for i, part in enumerate(parts) if _GLOB.search(part)), None)
     if first is None:
         return [whole] if whole.exists() else []
-    return sorted(Path(*parts[:first]).glob("/".join(parts[first:])))
+    base, pattern = Path(*parts[:first]), "/".join(parts[first:])
+    found = set(base.glob(pattern))
+    if "**" in parts:
+        # Beyond a link to a folder nothing is looked for; that there is one is to be told.
+        below = "/".join(parts[first : parts.index("**") + 1])
+        found |= {path for path in base.glob(f"{below}/*") if path.is_symlink() and path.is_dir()}
+    return sorted(found)
 
 
 def find_files(contract: Contract, landing: Path) -> list[FoundFile]:
@@ -204,8 +196,10 @@ def find_files(contract: Contract, landing: Path) -> list[FoundFile]:
     forbidden = partial(_forbidden, pattern=pattern, contract=contract, landing=landing)
     found = []
     for path in matches:
-        if path.is_dir() or path.name.startswith(".") or REPAIRS in path.parts:
+        if path.name.startswith(".") or REPAIRS in path.parts:
             continue
+        if path.is_dir() and not (path.is_symlink() and _leaves(path, roots)):
+            continue  # files of a folder are found where the pattern asks for them
         shown = path.relative_to(landing) if path.is_relative_to(landing) else path
         fault = _fault(path, roots) or forbidden(path.resolve())
         seen = stamp(path) if fault is None else None
@@ -236,7 +230,8 @@ def _forbidden(target: Path, pattern: str, contract: Contract, landing: Path) ->
     return None
 
 
-def _fault(path: Path, roots: Sequence[Path]) -> str | None:
+def _leaves(path: Path, roots: Sequence[Path]) -> str | None:
+    """Why a path must not be followed: it is a link that leaves where it lies; or None."""
     try:
         target = path.resolve(strict=False)
     except (OSError, RuntimeError):
@@ -244,6 +239,12 @@ def _fault(path: Path, roots: Sequence[Path]) -> str | None:
     for root, name in zip(roots, ("the landing zone", "its source's folder"), strict=False):
         if not target.is_relative_to(root.resolve()):
             return f"a link that leaves {name}"
+    return None
+
+
+def _fault(path: Path, roots: Sequence[Path]) -> str | None:
+    if reason := _leaves(path, roots):
+        return reason
     if not path.is_file():
         return "a link to nothing" if path.is_symlink() else "not a regular file"
     return None
@@ -340,7 +341,7 @@ def _text(data: bytes, suffix: str) -> bytes:
     text = inflate(data) if data.startswith(GZIP_MAGIC) else data
     if not text[:_LOOK].strip(_BLANK) and not text.strip(_BLANK):
         raise FileError("file_empty", "the file holds no record")
-    if text.startswith((*_FOREIGN_MAGIC, GZIP_MAGIC)):
+    if _FOREIGN_MAGIC.match(text):
         raise FileError("file_magic", "not a text file")
     return text
 

@@ -182,13 +182,14 @@ class SourceRun:
         Raises:
             MemoryError: Where memory is scarce, libraries find damage that is none.
         """
-        if self.session.starved and error.failure_type in ("file_damaged", "file_truncated"):
+        cut = error.failure_type in ("file_damaged", "file_truncated")
+        if self.session.starved and cut:
             raise MemoryError
         file = ChunkFile(opened.found.shown, opened.sha256)
         batch_id = batch_id_of(self.contract.name, [opened.sha256])
         self.result.files += 1
         records = error.records
-        if error.failure_type == "file_truncated" and self.contract.source.format == "csv":
+        if cut and self.contract.source.format == "csv":  # what gzip gave begins with the header
             records = max(records - int(self.contract.source.header), 0)
         self._begin(batch_id)
         quarantine_file(self.session, file, error.failure_type, error.reason, batch_id)

@@ -33,6 +33,10 @@ SEPARATORS = b" ().-/\t"
 #: Fewer digits than this are no identity: they would be found by chance.
 MIN_DIGITS = 9
 _DEPTH = 4
+#: How bzip2 goes on behind its first four letters, with which a text may begin too.
+_BZIP2 = (b"1AY&SY", b"\x17rE8P\x90")
+#: What unpacking something damaged, or something else, ends in.
+_DAMAGE = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, lzma.LZMAError)
 #: Fewer bytes than this are found by chance too.
 _MIN_BYTES = 6
 #: Letters and digits shorter than this must stand alone: among ten million random identifiers, a
@@ -203,7 +207,7 @@ class Search:
                         yield "zip", archive.read(name)
             elif data[:4] == b"\x28\xb5\x2f\xfd":
                 yield "zstd", pa.CompressedInputStream(pa.BufferReader(data), "zstd").read()
-            elif data[:3] == b"BZh":
+            elif data[:3] == b"BZh" and data[4:10] in _BZIP2:
                 yield "bzip2", bz2.decompress(data)
             elif data[:6] == b"\xfd7zXZ\0":
                 yield "xz", lzma.decompress(data)
@@ -215,7 +219,7 @@ class Search:
                 yield from _sqlite(data, path)
             elif data[8:12] == b"DUCK":
                 yield from _duckdb(data, path)
-        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, pa.ArrowInvalid, lzma.LZMAError):
+        except _DAMAGE:
             self.seen["damaged"] = self.seen.get("damaged", 0) + 1
 
 

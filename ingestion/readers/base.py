@@ -10,8 +10,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from ingestion.results import FileError
+
 #: A longer record is quarantined unread; no honest customer record comes near it.
 MAX_RECORD_BYTES = 1 << 20
+#: A file of more columns is refused: each costs 5 ms of every batch, whatever is in it.
+MAX_COLUMNS = 2000
 #: So much of an unreadable record is kept as text.
 KEPT_TEXT = 4096
 
@@ -28,6 +32,17 @@ META = pa.schema(
 #: A source names its columns as it likes. Before each of their names in a table, this keeps them
 #: apart from META, whatever they are.
 _OWN = "s_"
+
+
+def require_columns(number: int, records: int) -> None:
+    """Require that a file has not more columns than any contract needs.
+
+    Raises:
+        FileError: It has.
+    """
+    if number > MAX_COLUMNS:
+        reason = f"{number} columns, and no more than {MAX_COLUMNS} are read: leave some out"
+        raise FileError("file_header", reason, records)
 
 
 def own(column: str) -> str:

@@ -23,7 +23,7 @@ import pyarrow.csv as pacsv
 
 from expectations.contract import Source
 from ingestion.files import OpenFile
-from ingestion.readers.base import MAX_RECORD_BYTES, Records, own, own_columns
+from ingestion.readers.base import MAX_RECORD_BYTES, Records, own, own_columns, require_columns
 from ingestion.readers.encodings import disk_lines, to_utf8
 from ingestion.readers.lines import (
     BLANK,
@@ -198,6 +198,7 @@ def _header(data: bytes, source: Source) -> tuple[list[str], int]:
         raise FileError("file_empty", "the file holds no header and no record")
     if not source.header:
         width = _likely_width(data, source, int(starts[0]))
+        require_columns(width, count_lines(data))
         return [f"column{index}" for index in range(width)], int(starts[0])
     if b"\x00" in data[: ends[0]]:
         raise FileError("file_magic", "the file is not text", _behind_header(data))
@@ -206,6 +207,7 @@ def _header(data: bytes, source: Source) -> tuple[list[str], int]:
         raise FileError(
             "file_header", "the header has a quote that stays open", _behind_header(data)
         )
+    require_columns(len(rows[0]), _behind_header(data))
     names = [" ".join(name.split()) for name in rows[0]]
     given = Counter(name.lower() for name in names if name)
     for name in names:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingestion.readers.base import MAX_RECORD_BYTES, own
+from ingestion.readers.base import MAX_RECORD_BYTES, own, require_columns
 from ingestion.results import FileError
 from ingestion.sql import ident, literal
 
@@ -70,6 +70,7 @@ def footer(path: Path) -> tuple[list[str], int]:
         raise FileError("file_damaged", "a column's name is empty or holds NUL", found.num_rows)
     if len({name.lower() for name in names}) != len(names):
         raise FileError("file_duplicate_header", "a column is named twice", found.num_rows)
+    require_columns(len(names), found.num_rows)
     values = found.num_rows * max(found.num_columns, 1)
     if values > max(MAX_VALUES, path.stat().st_size * MAX_VALUES_A_BYTE):
         raise FileError("file_bomb", f"states {values} values in {path.stat().st_size} bytes")
@@ -142,7 +143,9 @@ def read_parquet(
     """
     try:
         if duckdb_opens(path):
-            relation = f"read_parquet({literal(str(path))}, file_row_number = true)"
+            # A folder `total=9` is no column of the file's: a contract reads what files hold.
+            told = "file_row_number = true, hive_partitioning = false"
+            relation = f"read_parquet({literal(str(path))}, {told})"
             try:
                 table, plain = _select(con, relation, rows, needed)
             except duckdb.InvalidInputException as error:

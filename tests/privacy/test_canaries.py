@@ -4,6 +4,7 @@ What does not belong here: planting values (canaries.py), decoding files (search
 """
 
 import base64
+import bz2
 import gzip
 import hashlib
 import json
@@ -254,6 +255,14 @@ def test_the_search_finds_what_is_planted(tmp_path: Path, control: str) -> None:
     CONTROLS[control](path, VALUE.encode())
     assert {leak.label for leak in Search({"planted": VALUE}).folder(tmp_path)} == {"planted"}
     assert not Search({"other": "Quillonia Zwertkfeder 欧阳 +49 151 7310138"}).folder(tmp_path)
+
+
+@pytest.mark.parametrize("head", [b"BZhang,", b"BZh91AY&SY", bz2.compress(b"cut off")[:-5]])
+def test_the_search_goes_on_behind_what_looks_packed(tmp_path: Path, head: bytes) -> None:
+    (tmp_path / "a.csv").write_bytes(head + b"\n" + VALUE.encode())
+    (tmp_path / "b.csv").write_bytes(VALUE.encode())
+    found = {leak.where for leak in Search({"planted": VALUE}).folder(tmp_path)}
+    assert found == {"a.csv", "b.csv"}
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import gzip
 import json
+from decimal import Decimal
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from shops import KEY, Shop
 
@@ -180,6 +184,9 @@ def test_a_quote_in_mid_field_does_not_reach_into_the_next_row(shop):
         ("a.csv.gz", gzip.compress((HEAD + row(1) * 500).encode())[:-20], "file_truncated"),
         ("a.csv.gz", b"no gzip", "file_magic"),
         ("a.csv", b"PK\x03\x04rest", "file_magic"),
+        ("a.csv", bz2.compress(b"id\n1\n"), "file_magic"),
+        ("a.csv", bz2.compress(b""), "file_magic"),
+        ("a.csv", (",".join(f"c{i}" for i in range(2001)) + "\n").encode(), "file_header"),
         ("a.csv", b"id,who,when,sum,ID\n1,2,3,4,5\n", "file_duplicate_header"),
         ("a.csv", b"number,who,when,sum,note\n1,2,3,4,5\n", "file_missing_column"),
         ("a.csv", (HEAD + row(1)).replace(",", ";").encode(), "file_missing_column"),
@@ -214,6 +221,46 @@ def test_a_link_out_of_landing_is_not_followed(shop, tmp_path):
     (shop.paths.landing / "sales" / "link.csv").symlink_to(tmp_path / "secret.csv")
     assert shop.ingest().accepted == 1
     assert shop.bad() == [(None, "file_link")]
+
+
+@pytest.mark.parametrize("pattern", ["sales/*", "sales/**/*.csv"])
+def test_a_link_to_a_folder_out_of_landing_is_told(shop, tmp_path, pattern):
+    shop.path = pattern
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret.csv").write_text(HEAD + row(1))
+    shop.land("a/good.csv", HEAD + row(2))
+    shop.land("good.csv", HEAD + row(3))
+    sales = shop.paths.landing / "sales"
+    (sales / "more").symlink_to(tmp_path / "outside")
+    (sales / "latest").symlink_to(sales / "a")  # within: its files are found where they lie
+    result = shop.ingest()
+    assert result.accepted == (1 if pattern == "sales/*" else 2)
+    assert shop.bad("file, failure_type, reason") == [
+        ("sales/more", "file_link", "a link that leaves the landing zone")
+    ]
+    assert shop.ingest().files == 0
+
+
+@pytest.mark.parametrize("name", ["BZhang", "PAR1", "GIF8", "%PDF", "SQLite format 3"])
+def test_a_header_may_begin_as_other_formats_do(shop, name):
+    shop.land("a.csv", f"{name},{HEAD}" + f"z,{row(1)}")
+    assert shop.ingest().accepted == 1
+
+
+def test_what_gzip_gave_before_it_broke_is_counted_without_its_header(shop):
+    data = gzip.compress((HEAD + row(1) + row(2)).encode())
+    shop.land("a.csv.gz", data + b"garbage")
+    result = shop.ingest()
+    assert (result.records_in, result.quarantined) == (2, 2)
+    assert shop.bad() == [(None, "file_damaged")]
+
+
+def test_a_folder_is_no_column(shop):
+    shop.form, shop.path = "parquet", "sales/*/*/*.parquet"
+    record = {"id": "A1", "who": "c", "when": "2025-01-02", "sum": 1.5, "note": "x"}
+    pq.write_table(pa.Table.from_pylist([record]), shop.land("sum=9/note=hive/a.parquet", b""))
+    shop.ingest()
+    assert shop.raw("total, attributes") == [(Decimal("1.5"), '{"note":"x"}')]
 
 
 def test_a_missing_file_says_where_it_was_looked_for(shop):
