@@ -176,16 +176,15 @@ def _refuse(
 
 
 def _judge(session: Session) -> None:
-    """Fill `verdict`: (record, kind, reason) of every record that is not accepted."""
+    """Fill `verdict`: (record, kind, reason) of every record that is not accepted.
+
+    What a file says twice or against itself is judged by that file alone, then what others said
+    before: so it is the same whichever of them is read first, and with which others.
+    """
     con = session.con
-    con.execute(
-        "insert into verdict select _file_idx, _row_number, 'duplicate', null from ("
-        "  select _file_idx, _row_number, row_number() over ("
-        "    partition by _hash order by _file_idx, _row_number) as place"
-        "  from typed where _reason is null and _hash in ("
-        "    select _hash from typed where _reason is null group by _hash having count(*) > 1)"
-        ") where place > 1"
-    )
+    _repeats(con, "_file_idx, _hash")
+    _conflicts(session)
+    _repeats(con, "_hash")
     if session.seen:
         con.execute(
             "insert into verdict select _file_idx, _row_number, 'duplicate', null "
@@ -204,6 +203,31 @@ def _judge(session: Session) -> None:
             "and t._known_at >= corrected._known_at "
             "anti join verdict using (_file_idx, _row_number)"
         )
+
+
+def _repeats(con: duckdb.DuckDBPyConnection, same: str) -> None:
+    """Of the records that stand and are equal in some columns, all but the first are duplicates."""
+    con.execute(
+        f"""
+insert into verdict
+with live as (
+    select _file_idx, _row_number, _known_at, _hash
+    from typed anti join verdict using (_file_idx, _row_number)
+),
+repeated as (select {same} from live group by all having count(*) > 1)
+select _file_idx, _row_number, 'duplicate', null from (
+    select _file_idx, _row_number, row_number() over (
+        partition by {same} order by _known_at, _file_idx, _row_number
+    ) as place
+    from live semi join repeated using ({same})
+) where place > 1
+"""
+    )
+
+
+def _conflicts(session: Session) -> None:
+    """Quarantine records of a file that contradict each other on what no two may have."""
+    con = session.con
     contract = session.contract
     keys = [(contract.primary_key, "conflict: one key, several contents at one moment")]
     keys.extend(

@@ -21,6 +21,7 @@ normalised as (
         attributes,
         _source,
         _known_at,
+        _record_hash,
         _batch_id,
         _row_number
     from {{ source }}
@@ -38,8 +39,7 @@ ranked as (
             order by
                 _known_at desc,
                 case when status = 'granted' then 1 else 0 end asc,
-                _batch_id desc,
-                _row_number desc
+                {{ version_ties('desc') }}
         ) as version_rank
     from normalised
 ),

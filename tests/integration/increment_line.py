@@ -73,12 +73,14 @@ def batches(seed: int, days: int) -> list[Batch]:
         # An event that is sent again, with another page or of another moment.
         for event in rng.sample(told, min(len(told), rng.randrange(3))):
             moved = timedelta(minutes=rng.choice([0, 0, 45, 60 * 24]))
+            # Some at the very moment of the first: nothing but what they hold says which stands.
+            again = known + timedelta(hours=rng.choice([-30, 0, 1]))
             events.append(
                 event
                 | {
-                    "url": "/again",
+                    "url": rng.choice(["/again", "/a", "/z"]),
                     "original_timestamp": event["original_timestamp"] + moved,
-                    "_known_at": known + timedelta(hours=rng.choice([-30, 0, 1])),
+                    "_known_at": rng.choice([again, event["_known_at"]]),
                 }
             )
         told += events
@@ -116,7 +118,7 @@ def batches(seed: int, days: int) -> list[Batch]:
                     "status": rng.choice(["completed", "completed", "refunded", "cancelled"]),
                     "revenue": rng.randrange(1, 90),
                     "currency": "EUR",
-                    "_known_at": known + timedelta(minutes=n),
+                    "_known_at": known + timedelta(minutes=n // 3),
                 }
                 for n in range(rng.randrange(1, 4))
             ]
@@ -132,9 +134,6 @@ def batches(seed: int, days: int) -> list[Batch]:
                 }
             ]
         found.append(batch)
-    for number, record in enumerate(r for b in found for rs in b.values() for r in rs):
-        # No two at once, so that the latest version is one and the same however they arrive.
-        record["_known_at"] += timedelta(microseconds=number)
     return found
 
 

@@ -105,6 +105,28 @@ def test_an_increment_touches_only_what_changed(habitus: Settings, server: DbtSe
     assert 1 <= written < standing / 2
 
 
+def test_of_contents_of_one_moment_the_same_one_stands(
+    habitus: Settings, server: DbtServer
+) -> None:
+    known = START + timedelta(days=1)
+    event = {"event_id": "e", "event": "page_viewed", "anonymous_id": "a1", "_known_at": known}
+    event["original_timestamp"] = START
+    order = {"order_id": "o", "customer_id": "c1", "ordered_at": START, "_known_at": known}
+    one, other = (
+        {"events": [event | {"url": url}], "orders": [order | {"revenue": revenue}]}
+        for url, revenue in (("/a", 5), ("/b", 7))
+    )
+    first = line(habitus, server, 5, "tie-1")
+    first.land(one, "b0")
+    before = first.build()
+    first.build(before, first.land(other, "b1"))
+    second = line(habitus, server, 5, "tie-2")
+    for name, batch in (("b0", other), ("b1", one)):
+        second.land(batch, name)
+    second.build()
+    assert first.hashes() == second.hashes()
+
+
 def test_a_key_that_comes_twice_is_seen_in_an_increment(
     habitus: Settings, server: DbtServer
 ) -> None:

@@ -51,6 +51,33 @@ def test_one_key_with_two_contents(shop):
     assert len(shop.raw()) == 2
 
 
+@pytest.mark.parametrize("first", ["x.csv", "xy.csv"])
+@pytest.mark.parametrize("how", ["together", "in chunks", "in runs"])
+def test_a_conflict_is_the_same_whatever_else_is_read_and_when(shop, monkeypatch, first, how):
+    files = {
+        "x.csv": "A1,c,2025-01-02,1,x\n",
+        "xy.csv": "A1,c,2025-01-02,1,x\nA1,c,2025-01-02,2,y\n",
+    }
+    monkeypatch.setattr(run, "CHUNK_RECORDS", 1 if how == "in chunks" else 10**6)
+    for place, name in enumerate(sorted(files, key=lambda name: name != first)):
+        shop.land(f"{place}-{name}", HEAD + files[name])
+        if how == "in runs":
+            shop.ingest()
+    shop.ingest()
+    assert shop.raw("order_id, total::integer, attributes") == [("A1", 1, '{"note":"x"}')]
+    assert shop.bad("failure_type") == [("conflict",)] * 2
+
+
+def test_the_first_known_of_equal_records_stays(shop):
+    shop.path = "sales/*/*.csv"
+    shop.custom = "  - {property: habitus.knownAt, value: {path: 'd=(\\d{4}-\\d{2}-\\d{2})'}}\n"
+    for folder in ("a/d=2025-02-02", "b/d=2025-02-01"):
+        shop.land(f"{folder}.csv", HEAD + "A1,c,2025-01-02,1,x\n")
+    (shop.paths.landing / "sales/b/d=2025-02-01.csv").write_text(HEAD + "A1,c,2025-01-02,1,x\n\n")
+    assert shop.ingest().duplicates == 1
+    assert [str(known)[:10] for (known,) in shop.raw("_known_at")] == ["2025-02-01"]
+
+
 def test_versions_by_their_own_clock_are_kept(shop):
     shop.custom = "  - {property: habitus.knownAt, value: {column: note}}\n"
     shop.land("a.csv", HEAD + "A1,c,2025-01-02,1,2025-01-02\nA1,c,2025-01-02,2,2025-01-03\n")

@@ -25,7 +25,7 @@ final as (
         _known_at as known_at,
         lead(_known_at) over (
             partition by customer_id
-            order by _known_at, _batch_id, _row_number
+            order by {{ version_order() }}
         ) as next_known_at,
         min(_known_at) over (partition by customer_id) as first_known_at,
         {{ version_rank(['customer_id']) }} = 1 as is_latest

@@ -3,14 +3,15 @@
 {#
     A table, because six models read it. Event ids are nearly always unique, so only the ids that
     come twice are ranked: a window over every event would sort the whole stream. An increment
-    holds what was loaded since against the versions that stand.
+    holds what was loaded since against the versions that stand. Of contents that became known at one
+    moment, what they hold decides which stands, and nothing of where they came.
 #}
 {%- set since = increment_since() %}
 {%- set columns = [
     'event_id', 'activity', 'ts', 'customer_id', 'login', 'email', 'anonymous_id', 'device_id',
     'platform', 'url', 'referrer', 'utm_source', 'utm_medium', 'utm_campaign', 'product_id',
     'order_id', 'query', 'price', 'quantity', 'coupon', 'campaign_id', 'currency', 'attributes',
-    'source', 'known_at', 'batch_id', 'row_number',
+    'source', 'known_at',
 ] %}
 with loaded as (
     {{ known_rows('events') if since is none else known_rows('events_fresh') }}
@@ -46,9 +47,7 @@ shaped as (
         currency,
         attributes,
         _source as source,
-        _known_at as known_at,
-        _batch_id as batch_id,
-        _row_number as row_number
+        _known_at as known_at
     from loaded
 ),
 {% if since is none %}
@@ -99,7 +98,10 @@ versions as (
         row_number() over (
             partition by candidates.event_id
             order by
-                candidates.known_at desc, candidates.batch_id desc, candidates.row_number desc
+                candidates.known_at desc
+                {%- for column in columns if column != 'known_at' %},
+                candidates.{{ column }} desc nulls last
+                {%- endfor %}
         ) as version_rank
     from candidates
     inner join repeated on candidates.event_id = repeated.event_id

@@ -24,7 +24,7 @@ final as (
         _known_at as known_at,
         lead(_known_at) over (
             partition by message_id
-            order by _known_at, _batch_id, _row_number
+            order by {{ version_order() }}
         ) as next_known_at,
         min(_known_at) over (partition by message_id) as first_known_at,
         {{ version_rank(['message_id']) }} = 1 as is_latest
