@@ -20,6 +20,7 @@ from orchestration.lib.publication import WarehouseBusyError, writer
 from orchestration.lib.secrets import keyring
 from privacy.audit import AuditError
 from privacy.keys import AUDIT, MODEL, PURPOSES, Keyring, KeyringError
+from privacy.records import rotate_records
 from privacy.rotate import RotationError, rotate_tokens, rotate_vault
 from privacy.sealing import SealError
 
@@ -34,6 +35,7 @@ class Rotatable(StrEnum):
     vault = "vault"
     model = "model"
     audit = "audit"
+    record = "record"
 
 
 def _fail(error: Exception) -> NoReturn:
@@ -49,8 +51,13 @@ def _chosen() -> Settings:
 
 
 def _homes(habitus: Settings) -> list[Path]:
-    """All deployments of the data home that have read anything: they share its keys."""
-    return sorted(path.parent for path in habitus.home.glob("*/ledger.sqlite"))
+    """All deployments of the data home that have read anything: they share its keys.
+
+    A ledger may have been removed, so that all files are read again; raw still has its hashes.
+    """
+    ledgers = {path.parent for path in habitus.home.glob("*/ledger.sqlite")}
+    marked = {path.parent.parent for path in habitus.home.glob("*/vault/*_version")}
+    return sorted(ledgers | marked)
 
 
 @app.command("list")
@@ -102,11 +109,18 @@ def _audit(homes: list[Path], keys: Keyring) -> None:
     console.print(f"key v{new.version} seals from now on; older ones stay, to verify what they did")
 
 
+def _records(homes: list[Path], keys: Keyring) -> None:
+    for name, number in rotate_records(homes, keys).items():
+        console.print(f"{name}: {number:,} hashes of records wrapped anew")
+    console.print("older record keys stay in keys/: what comes is hashed under all of them")
+
+
 ROTATIONS = {
     Rotatable.token: _tokens,
     Rotatable.vault: _vault,
     Rotatable.model: _models,
     Rotatable.audit: _audit,
+    Rotatable.record: _records,
 }
 
 
@@ -116,7 +130,8 @@ def rotate(
         Rotatable,
         typer.Option(
             help="token: every stored token changes; vault: it is sealed anew; model: models are "
-            "signed anew; audit: new lines of the audit trail are sealed with the new key."
+            "signed anew; audit: new lines of the audit trail are sealed with the new key; record: "
+            "hashes of records, and the list of who was erased, are wrapped in another."
         ),
     ] = Rotatable.token,
 ) -> None:

@@ -25,6 +25,7 @@ from ingestion.readers.base import Records
 from ingestion.results import ConservationError, FileError, IngestError
 from ingestion.session import ChunkFile, Counts, Session, copy_whole, seal_fresh, token_join
 from ingestion.sql import file_list, ident, literal
+from privacy.records import salts
 
 # DuckDB's threads share out an Arrow table by its batches, and one of 290,000 lines is slow even to
 # a single thread: 3.6 s of CPU against 1.6 s in batches of this size.
@@ -81,16 +82,15 @@ def write_chunk(
     table = _with_known_at(session.contract, records.table, listing)
     con.register("chunk", pa.Table.from_batches(table.to_batches(ARROW_ROWS), table.schema))
     con.register("chunk_files", listing)
+    secrets = session.keys.records
     statement = compile_contract(
-        session.contract, records.columns, records.ascii_only, records.clean
+        session.contract, records.columns, records.ascii_only, records.clean, len(secrets)
     )
+    given: dict[str, object] = {**salts(secrets)}
+    if "$now" in statement.typed:
+        given["now"] = session.landed_at or session.now
     try:
-        con.execute(
-            f"create or replace temp table typed as {statement.typed}",
-            {"now": session.landed_at or session.now, "salt": session.salt}
-            if "$now" in statement.typed
-            else {"salt": session.salt},
-        )
+        con.execute(f"create or replace temp table typed as {statement.typed}", given)
         suppressed.mark(session, statement.tokens)
         tallies = _fail(session)
         refused = _refuse(session, records.counts, tallies) if whole_files else {}

@@ -22,6 +22,7 @@ from ingestion.content import content
 from ingestion.names import shown_column
 from ingestion.readers.base import own
 from ingestion.sql import ident, literal, path_ident
+from privacy.records import hash_sql
 
 _FREE = "text"
 #: What numbers and times are made of.
@@ -35,7 +36,7 @@ class Statement:
     """The SQL of one chunk.
 
     Attributes:
-        typed: `select` over the Arrow table `chunk`; parameters `$now`, `$salt`.
+        typed: `select` over the Arrow table `chunk`; parameters `$now`, and those of `hash_sql`.
         source_columns: Source columns (dotted) that the contract declares.
         tokens: (property, token type) of the columns that become tokens.
     """
@@ -201,6 +202,7 @@ def compile_contract(
     available: Collection[str],
     ascii_only: bool = False,
     clean: Collection[str] = (),
+    keys: int = 1,
 ) -> Statement:
     """The statement for chunks of a source.
 
@@ -209,6 +211,7 @@ def compile_contract(
         available: The source's columns that the chunk has (all formats but jsonl and text).
         ascii_only: Whether no text needs Unicode normalisation.
         clean: Columns that need no trimming.
+        keys: Under how many record keys hashes stand.
     """
     kind = contract.source.format
     properties = contract.properties
@@ -240,7 +243,7 @@ with src as ({source_stage(contract, available, clean)}),
 mapped as (
     select {meta_name("_file_idx")} as _file_idx, _row_number,
         {meta_name("_byte_offset")} as _byte_offset, {meta_name("_bad")} as _bad,
-        unhex(md5($salt || {meta_name("_content")})) as _hash{_known_columns(contract)}, {mapped}
+        {hash_sql(meta_name("_content"), keys)} as _hash{_known_columns(contract)}, {mapped}
     from src
 ),
 valued as (select *, {values} from mapped),

@@ -6,6 +6,7 @@ What does NOT belong here: judging records (`batch`), keeping those that failed 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -33,14 +34,14 @@ class IngestKeys:
 
     Attributes:
         token: Makes tokens.
-        record: Salts record hashes. It stays when the token key is rotated: what was read before
-            must still be recognised.
+        records: Salt record hashes, each in turn. They stay when the token key is rotated: what
+            was read before must still be recognised.
         sealer: Adds clear values to the vault; None keeps them nowhere.
         suppressed: Who was erased and is kept out; None is nobody.
     """
 
     token: TokenKey
-    record: bytes = field(repr=False)
+    records: Sequence[bytes] = field(repr=False)
     sealer: Sealer | None = None
     suppressed: Suppression | None = None
 
@@ -113,11 +114,6 @@ class Session:
     corrections: list[Path] = field(default_factory=list)
     cache: dict[str, dict[str, str | None]] = field(default_factory=dict)
     fresh: list[tuple[str, list[str], list[str | None]]] = field(default_factory=list)
-
-    @property
-    def salt(self) -> str:
-        """Keyed, so that a record hash is no check on a guessed record."""
-        return self.keys.record.hex()[:32]
 
     def raw_path(self, batch_id: str) -> Path:
         """Where a batch's raw file goes."""

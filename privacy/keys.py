@@ -24,7 +24,7 @@ KEY_BYTES = 32
 TOKEN, RECORD, VAULT, MODEL, AUDIT = "token", "record", "vault", "model", "audit"
 PURPOSES: Mapping[str, str] = {
     TOKEN: "makes tokens of identity values",
-    RECORD: "salts the hashes by which exact duplicates are recognised; never rotated",
+    RECORD: "salts the hashes by which exact duplicates are recognised; all versions count",
     VAULT: "opens the vault",
     MODEL: "seals trained models",
     AUDIT: "chains the audit trail",
@@ -104,6 +104,15 @@ class Keyring:
                 f"{purpose}.v{version}.key from its copy"
             )
         return self._read(purpose, version)
+
+    def chain(self, purpose: str) -> list[Key]:
+        """All versions of a key up to the newest, from the first on.
+
+        Raises:
+            KeyringError: One is not there, its file is open to others, or holds no key.
+        """
+        newest = self.current(purpose)
+        return [*(self.version(purpose, number) for number in range(1, newest.version)), newest]
 
     def listed(self) -> list[tuple[str, int, str]]:
         """(purpose, version, where from) of every key; never a value."""

@@ -23,13 +23,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from privacy.keys import TOKEN, VAULT, Keyring
+from privacy.keys import RECORD, TOKEN, VAULT, Keyring
 from privacy.sealing import write_whole
 from privacy.tokens import TOKEN_PATTERN, TokenKey, tokenise
 from privacy.vault import Vault
 
 _ANY_TOKEN = re.compile(TOKEN_PATTERN)
-_MARK = "token_version"
+#: What stands under a key, whose version is a mark beside the vault, and how a new key comes.
+_STANDS = {
+    TOKEN: ("tokens", "habitus keys rotate"),
+    RECORD: ("record hashes", "habitus keys rotate --purpose record"),
+}
 #: Rows read and written at once: a row group of DuckDB.
 ROWS = 122_880
 
@@ -86,6 +90,8 @@ class Rotated:
     changed: dict[str, int] = field(default_factory=dict)
 
 
+#: A column's values -> (new values, how many differ).
+Change = Callable[[pa.Array], tuple[pa.Array, int]]
 #: Replaces the tokens under a deployment's home; with `write` false it only looks.
 Rotator = Callable[[Path, Rename, bool], int]
 
@@ -99,26 +105,38 @@ def rotate_parquet(folder: Path, rename: Rename, write: bool) -> int:
 
 
 def _parquet_file(path: Path, rename: Rename, write: bool) -> int:
+    schema = pq.read_schema(path)
+    texts = [name for name in schema.names if _is_text(schema.field(name).type)]
+    return rewrite(path, dict.fromkeys(texts, lambda column: _column(column, rename)), write)
+
+
+def rewrite(path: Path, changes: Mapping[str, Change], write: bool = True) -> int:
+    """Change columns of a Parquet file; gives the values that change.
+
+    The file is written anew and renamed into its place, or, where nothing changes, left alone.
+
+    Args:
+        path: The file.
+        changes: By column: its values -> (new values, how many differ). Absent ones are passed by.
+        write: False only looks.
+    """
     with pq.ParquetFile(path) as file:
-        texts = [
-            index
-            for index, name in enumerate(file.schema_arrow.names)
-            if _is_text(file.schema_arrow.field(name).type)
-        ]
-        names = [file.schema_arrow.names[index] for index in texts]
+        schema = file.schema_arrow
+        names = [name for name in schema.names if name in changes]
         found = sum(
-            _column(column, rename)[1]
+            changes[name](batch.column(name))[1]
             for batch in (file.iter_batches(ROWS, columns=names) if names else ())
-            for column in batch.columns
+            for name in names
         )
         if not found or not write:
             return found
         temporary = path.with_name(f".{path.name}.tmp")
-        with pq.ParquetWriter(temporary, file.schema_arrow, compression="zstd") as writer:
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
             for batch in file.iter_batches(ROWS):
                 columns = list(batch.columns)
-                for index in texts:
-                    columns[index] = _column(columns[index], rename)[0]
+                for name in names:
+                    index = schema.get_field_index(name)
+                    columns[index] = changes[name](columns[index])[0]
                 writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=batch.schema))
     with temporary.open("rb+") as handle:
         os.fsync(handle.fileno())
@@ -201,36 +219,44 @@ ROTATORS: Mapping[str, Rotator] = MappingProxyType(
 )
 
 
-def standing_version(folder: Path) -> int | None:
-    """The version of the key under which a deployment's tokens stand; None before the first.
+def standing_version(folder: Path, purpose: str = TOKEN) -> int | None:
+    """The version of the key under which a deployment's data stand; None before the first.
 
     Args:
         folder: The vault's.
+        purpose: The key's.
     """
-    mark = folder / _MARK
+    mark = folder / f"{purpose}_version"
     return int(mark.read_text(encoding="ascii")) if mark.exists() else None
 
 
-def enter_version(folder: Path, version: int, *, is_new: bool) -> None:
-    """Require that a deployment's tokens are of a key's version; enter it if there are none yet.
+def enter_mark(folder: Path, version: int, purpose: str = TOKEN) -> None:
+    """Enter under which version of a key a deployment's data stand."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_whole(folder / f"{purpose}_version", f"{version}\n".encode())
+
+
+def enter_version(folder: Path, version: int, *, is_new: bool, purpose: str = TOKEN) -> None:
+    """Require that a deployment's data are of a key's version; enter it if there are none yet.
 
     Args:
         folder: The vault's.
-        version: Of the token key that stands.
-        is_new: Whether the deployment has read nothing yet. One from before vaults is at 1.
+        version: Of the key that stands.
+        is_new: Whether the deployment has read nothing yet. One from before marks is at 1.
+        purpose: The key's.
 
     Raises:
         RotationError: They are of another version.
     """
-    standing = standing_version(folder)
+    standing = standing_version(folder, purpose)
     if standing is None:
         standing = version if is_new else 1
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_whole(folder / _MARK, f"{standing}\n".encode())
+        enter_mark(folder, standing, purpose)
     if standing != version:
+        what, command = _STANDS[purpose]
         raise RotationError(
-            f"the tokens of {folder.parent.name} are of key v{standing}, and v{version} stands: "
-            "run `habitus keys rotate`, which changes them, or finishes what was interrupted"
+            f"the {what} of {folder.parent.name} are of key v{standing}, and v{version} stands: "
+            f"run `{command}`, which changes them, or finishes what was interrupted"
         )
 
 
@@ -288,7 +314,7 @@ def _rotate_deployment(home: Path, keyring: Keyring, rotators: Mapping[str, Rota
         done.changed[name] = rotator(home, rename, True)
     if rename.unknown:
         raise RotationError(f"{home.name}: tokens came while they were rotated; rotate again")
-    write_whole(home / "vault" / _MARK, f"{key.version}\n".encode())
+    enter_mark(home / "vault", key.version)
     return done
 
 

@@ -3,15 +3,18 @@
 What does NOT belong here: judging records (`ingestion`), what erasing removes (`erasure`).
 
 The list holds HMAC-SHA256(key, kind | normalised clear value), never a token and never a value. Its
-key is derived from the record key, which is never rotated: a new token key needs no new list, which
-nobody could make, because the vault has forgotten the values. Like tokens, the digests are personal
-data to whoever has the key and a guess.
+key is derived from the record key: a new token key needs no new list, which nobody could make,
+because the vault has forgotten the values. A new record key needs none either: as hashes of
+records (`records`), a digest stands under the first key and then under each that came after; `v2.`
+before it says under how many. Like tokens, the digests are personal data to whoever has all keys
+and a guess.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +27,7 @@ KEY_KIND = "key:"
 #: Types that name one person. A person's name does not: another may bear it.
 NAMING = ("customer", "login", "email", "phone", "device")
 _DIGEST_BYTES = 16
+_DIGEST = re.compile(rf"(?:v([1-9]\d*)\.)?([0-9a-f]{{{2 * _DIGEST_BYTES}}})")
 
 
 @dataclass(frozen=True)
@@ -31,12 +35,12 @@ class Suppression:
     """The list, as ingestion asks it.
 
     Attributes:
-        secret: From `suppression_secret`.
-        digests: Of what is kept out, in hex.
+        secrets: From `suppression_secret`, of each record key.
+        digests: Of what is kept out, under all of them.
         key_fields: Names of fields whose values are kept out as keys of records.
     """
 
-    secret: bytes = field(repr=False)
+    secrets: Sequence[bytes] = field(repr=False)
     digests: frozenset[str] = field(repr=False)
     key_fields: frozenset[str] = frozenset()
 
@@ -47,7 +51,7 @@ class Suppression:
             values: Clear values.
             kind: A token type, or `key:` and a field's name.
         """
-        return [value for value in values if digest_of(value, kind, self.secret) in self.digests]
+        return [value for value in values if digest_of(value, kind, *self.secrets) in self.digests]
 
 
 def suppression_secret(record_secret: bytes) -> bytes:
@@ -55,33 +59,62 @@ def suppression_secret(record_secret: bytes) -> bytes:
     return hmac.digest(record_secret, b"habitus|suppression", hashlib.sha256)
 
 
-def digest_of(value: str, kind: str, secret: bytes) -> str:
-    """A value's digest in hex; of spellings that mean the same, the same."""
+def digest_of(value: str, kind: str, *secrets: bytes) -> str:
+    """A value's digest under a chain of keys; of spellings that mean the same, the same."""
     meant = value.strip() if kind.startswith(KEY_KIND) else normalise(value, kind)
     text = f"habitus|suppressed|{kind}|{meant}".encode()
-    return hmac.digest(secret, text, hashlib.sha256)[:_DIGEST_BYTES].hex()
+    return _under_all(hmac.digest(secrets[0], text, hashlib.sha256)[:_DIGEST_BYTES].hex(), secrets)
 
 
-def read_list(path: Path, secret: bytes) -> Suppression | None:
+def _under_all(digest: str, secrets: Sequence[bytes]) -> str:
+    """A digest under the first keys of a chain, or under all, as it is under all."""
+    match = _DIGEST.fullmatch(digest)
+    if match is None or int(match[1] or 1) > len(secrets):
+        raise ValueError("no digest under these keys")
+    found = match[2]
+    for secret in secrets[int(match[1] or 1) :]:
+        text = f"habitus|suppressed|{found}".encode()
+        found = hmac.digest(secret, text, hashlib.sha256)[:_DIGEST_BYTES].hex()
+    return f"v{len(secrets)}.{found}" if len(secrets) > 1 else found
+
+
+def read_list(path: Path, *secrets: bytes) -> Suppression | None:
     """The list of a deployment; None without one, so that nobody pays for an empty list.
+
+    Lines under fewer keys than there are, as a copy from before has them, count as well.
 
     Raises:
         ValueError: A line is none of the list's.
     """
-    if not path.exists():
-        return None
-    digests, fields = set(), set()
-    for number, line in enumerate(path.read_text(encoding="ascii").splitlines(), 1):
+    lines = [line.rpartition(" ") for line in _lines(path, secrets)]
+    digests = frozenset(digest for _, _, digest in lines)
+    kinds = {kind for kind, _, _ in lines if kind.startswith(KEY_KIND)}
+    fields = frozenset(kind.removeprefix(KEY_KIND) for kind in kinds)
+    return Suppression(secrets, digests, fields) if digests else None
+
+
+def _lines(path: Path, secrets: Sequence[bytes]) -> list[str]:
+    """The list's lines, each under all keys."""
+    found = []
+    written = path.read_text(encoding="ascii").splitlines() if path.exists() else []
+    for number, line in enumerate(written, 1):
         kind, _, digest = line.rpartition(" ")
-        if not kind or len(digest) != 2 * _DIGEST_BYTES:
+        try:
+            found.append(f"{kind} {_under_all(digest, secrets)}")
+        except ValueError:
+            kind = ""
+        if not kind:
             raise ValueError(
                 f"{path}, line {number}: no `kind digest`. Restore the list from its copy: without "
                 "it a replay brings back people who were erased"
             )
-        digests.add(digest)
-        if kind.startswith(KEY_KIND):
-            fields.add(kind.removeprefix(KEY_KIND))
-    return Suppression(secret, frozenset(digests), frozenset(fields)) if digests else None
+    return found
+
+
+def bring_forward(path: Path, secrets: Sequence[bytes]) -> None:
+    """Bring a list under all keys of a chain, if there is one."""
+    if lines := _lines(path, secrets):
+        write_whole(path, "".join(f"{line}\n" for line in sorted(set(lines))).encode())
 
 
 def add_to_list(path: Path, lines: Iterable[str]) -> int:

@@ -27,10 +27,9 @@ from orchestration.lib.rights import (
     register_own,
     token_columns,
 )
-from orchestration.lib.secrets import keyring, vault
+from orchestration.lib.secrets import record_secrets, vault
 from orchestration.lib.warehouse import new_connection, published_connection
 from privacy.erasure import Plan
-from privacy.keys import RECORD
 from privacy.suppression import KEY_KIND, NAMING, digest_of, suppression_secret
 
 TOKENS = r"tok_v[0-9]+_[a-z2-7]{32}"
@@ -174,18 +173,18 @@ def _landing(con: duckdb.DuckDBPyConnection, lake: Path) -> list[str]:
 
 def _suppressed(habitus: Settings, plan: Plan) -> list[str]:
     """Lines of the list of who stays out, from the clear values that the vault has."""
-    secret = suppression_secret(keyring(habitus).current(RECORD).secret)
+    secrets = [suppression_secret(secret) for secret in record_secrets(habitus)]
     gone = set(plan.gone)
     wanted = [(kind, token) for kind, token in plan.own if kind in NAMING and token in gone]
     clear = vault(habitus).clear_of([token for _, token in wanted])
     lines = {
-        f"{kind} {digest_of(clear[token], kind, secret)}"
+        f"{kind} {digest_of(clear[token], kind, *secrets)}"
         for kind, token in wanted
         if token in clear
     }
     for name, values in plan.records.items():
         kind = KEY_KIND + name
-        lines |= {f"{kind} {digest_of(value, kind, secret)}" for value in values}
+        lines |= {f"{kind} {digest_of(value, kind, *secrets)}" for value in values}
     return sorted(lines)
 
 

@@ -29,22 +29,29 @@ def vault(habitus: Settings) -> Vault:
     return Vault(habitus.vault, keyring(habitus))
 
 
+def record_secrets(habitus: Settings) -> tuple[bytes, ...]:
+    """The record keys, from the first on: what is hashed is hashed under each in turn."""
+    return tuple(key.secret for key in keyring(habitus).chain(RECORD))
+
+
 def ingest_keys(habitus: Settings) -> IngestKeys:
     """What ingestion works with: it can add to the vault and not read it.
 
     Raises:
         KeyringError: a key is missing, malformed or open to others.
-        RotationError: the data's tokens are of another key than the one that stands.
+        RotationError: the data's tokens or hashes are of other keys than those that stand.
     """
     keys = keyring(habitus)
     # First: a home that is older than the record key has a token key, and derives the one from it.
-    record = keys.current(RECORD)
+    records = record_secrets(habitus)
     token = keys.current(TOKEN)
-    enter_version(habitus.vault, token.version, is_new=not habitus.ledger.exists())
+    is_new = not habitus.ledger.exists()
+    enter_version(habitus.vault, token.version, is_new=is_new)
+    enter_version(habitus.vault, len(records), is_new=is_new, purpose=RECORD)
     out = read_list(
-        habitus.deployment_home / "erasures" / "suppressed.txt", suppression_secret(record.secret)
+        habitus.deployment_home / "erasures" / "suppressed.txt", *map(suppression_secret, records)
     )
-    return IngestKeys(TokenKey.of(token), record.secret, vault(habitus).sealer, out)
+    return IngestKeys(TokenKey.of(token), records, vault(habitus).sealer, out)
 
 
 def tidy_vault(habitus: Settings) -> int:

@@ -18,7 +18,7 @@ from ingestion import IngestKeys, Paths, SourceResult, ingest_entity
 from privacy.tokens import TokenKey
 
 NOW = datetime(2025, 9, 1, 9, 30, tzinfo=UTC)
-KEY = IngestKeys(TokenKey(b"t" * 32), b"r" * 32)
+KEY = IngestKeys(TokenKey(b"t" * 32), (b"r" * 32,))
 HEAD = "Receipt,Card,At,Paid,Units,Remark\n"
 PROPERTIES = """
       - {name: order_id, physicalName: Receipt, primaryKey: true}

@@ -16,7 +16,7 @@ pgserver = pytest.importorskip("pgserver", reason="the wheel pgserver is not ins
 
 REPO = Path(__file__).resolve().parents[2]
 NORTHWIND = REPO.parent / "shared" / "data" / "northwind" / "northwind.sql"
-KEY = IngestKeys(TokenKey(b"k" * 32), b"r" * 32)
+KEY = IngestKeys(TokenKey(b"k" * 32), (b"r" * 32,))
 NOW = datetime(2025, 6, 1, tzinfo=UTC)
 CONTRACT = """\
 apiVersion: v3.1.0

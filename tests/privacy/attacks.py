@@ -165,6 +165,7 @@ TRANSFORMS = (
     "pg_get_viewdef(1)",
     "has_table_privilege('x', 'y')",
     "$salt",
+    "$salt1",
     "?",
     "random()",
     "uuid()",

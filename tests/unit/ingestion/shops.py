@@ -14,7 +14,7 @@ from ingestion.worker import Limits
 from privacy.tokens import TokenKey
 
 NOW = datetime(2025, 6, 1, 12, 0, tzinfo=UTC)
-KEY = IngestKeys(TokenKey(b"k" * 32), b"r" * 32)
+KEY = IngestKeys(TokenKey(b"k" * 32), (b"r" * 32,))
 PROPERTIES = """
       - {name: order_id, physicalName: id, primaryKey: true}
       - {name: customer_id, physicalName: who}

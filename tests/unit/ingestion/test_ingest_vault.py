@@ -29,7 +29,7 @@ def vault(tmp_path: Path) -> Vault:
 
 @pytest.fixture
 def shop(tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    monkeypatch.setattr("shops.KEY", IngestKeys(KEY.token, KEY.record, vault.sealer))
+    monkeypatch.setattr("shops.KEY", IngestKeys(KEY.token, KEY.records, vault.sealer))
     return Shop(tmp_path)
 
 
@@ -95,12 +95,12 @@ def test_records_are_recognised_under_a_new_token_key(
 ) -> None:
     shop.land("a.csv", HEAD + row(1, "ann") + row(2, "bob"))
     shop.ingest()
-    rotated = IngestKeys(TokenKey(b"n" * 32, 2), KEY.record, vault.sealer)
+    rotated = IngestKeys(TokenKey(b"n" * 32, 2), KEY.records, vault.sealer)
     monkeypatch.setattr("shops.KEY", rotated)
     shop.land("b.csv", HEAD + row(2, "bob") + row(1, "ann"))  # the same records in other bytes
     result = shop.ingest()
     assert (result.accepted, result.duplicates) == (0, 2)
-    other = IngestKeys(TokenKey(b"n" * 32, 2), b"o" * 32, vault.sealer)
+    other = IngestKeys(TokenKey(b"n" * 32, 2), (b"o" * 32,), vault.sealer)
     monkeypatch.setattr("shops.KEY", other)
     shop.land("c.csv", HEAD + row(2, "bob"))
     assert shop.ingest().duplicates == 0  # another record key would have lost them

@@ -17,8 +17,10 @@ from habitus import keys as keys_command
 from ml.models import load_model, save_model
 from orchestration.config import settings
 from orchestration.lib.audit import trail
+from orchestration.lib.secrets import ingest_keys
 from privacy.audit_check import verify
-from privacy.keys import MODEL, TOKEN, VAULT, Keyring, KeyringError
+from privacy.keys import MODEL, RECORD, TOKEN, VAULT, Keyring, KeyringError
+from privacy.records import rotate_records
 from privacy.rotate import (
     ROTATORS,
     Rename,
@@ -73,7 +75,7 @@ def _write(path: Path, texts: list[str]) -> None:
     table = pa.table(
         {
             "who": texts,
-            "_record_hash": pa.array([b"\x00\xff"] * len(texts), pa.binary()),
+            "_record_hash": pa.array([b"\x00\xff" * 8] * len(texts), pa.binary()),
             "_known_at": [datetime(2025, 1, 2, 3, 4, 5, 6)] * len(texts),
             "day": [date(2025, 1, 1)] * len(texts),
             "total": pa.array([Decimal("1.50")] * len(texts), pa.decimal128(18, 4)),
@@ -206,20 +208,45 @@ def test_the_command_rotates_and_shows_no_key(
     home: Path, keys: Keyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HABITUS_HOME", str(home.parent))
-    secrets = [keys.current(TOKEN).secret.hex(), keys.current(VAULT).secret.hex()]
+    secrets = [keys.current(purpose).secret.hex() for purpose in (TOKEN, VAULT, RECORD)]
     run = CliRunner().invoke
     shown = [
         run(keys_command.app, ["rotate"]),
         run(keys_command.app, ["rotate", "--purpose=vault"]),
+        run(keys_command.app, ["rotate", "--purpose=record"]),
     ]
     shown.append(run(keys_command.app, ["list"]))
-    assert [result.exit_code for result in shown] == [0, 0, 0]
+    assert [result.exit_code for result in shown] == [0, 0, 0, 0]
     text = "".join(result.output for result in shown)
     assert "shop: 30 tokens have a successor" in text
     assert "shop: 2 files of the vault sealed anew" in text
-    secrets += [keys.current(TOKEN).secret.hex(), keys.current(VAULT).secret.hex()]
-    assert len(set(secrets)) == 4
+    assert "shop: 60 hashes of records wrapped anew" in text
+    secrets += [keys.current(purpose).secret.hex() for purpose in (TOKEN, VAULT, RECORD)]
+    assert len(set(secrets)) == 6
     assert not [secret for secret in secrets if secret in text]
+
+
+def test_ingestion_hashes_under_every_record_key_or_not_at_all(
+    home: Path, keys: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HABITUS_HOME", str(home.parent))
+    first = ingest_keys(settings("shop")).records
+    second = keys.add(RECORD).secret
+    with pytest.raises(RotationError, match="rotate --purpose record"):
+        ingest_keys(settings("shop"))
+    rotate_records([home], keys)
+    assert list(ingest_keys(settings("shop")).records) == [*first, second]
+
+
+@pytest.mark.parametrize("purpose", ["token", "record"])
+def test_a_deployment_whose_ledger_was_removed_gets_the_new_key_too(
+    home: Path, monkeypatch: pytest.MonkeyPatch, purpose: str
+) -> None:
+    monkeypatch.setenv("HABITUS_HOME", str(home.parent))
+    (home / "ledger.sqlite").unlink()
+    shown = CliRunner().invoke(keys_command.app, ["rotate", f"--purpose={purpose}"])
+    assert shown.exit_code == 0, shown.output
+    assert standing_version(home / "vault", purpose) == 2
 
 
 def test_models_and_the_trail_go_on_under_new_keys(
@@ -228,17 +255,19 @@ def test_models_and_the_trail_go_on_under_new_keys(
     monkeypatch.setenv("HABITUS_HOME", str(home.parent))
     version = save_model(home / "models/churn", {"a": "b"}, {}, keys.current(MODEL).secret)
     run = CliRunner().invoke
-    for purpose in ("audit", "model", "audit"):
+    for purpose in ("audit", "model", "record", "audit"):
         shown = run(keys_command.app, ["rotate", f"--purpose={purpose}"])
         assert shown.exit_code == 0, shown.output
     assert load_model(home / "models/churn", keys.current(MODEL).secret).version == version
     assert [(purpose, version) for purpose, version, _ in keys.listed()] == [
-        *(("audit", 1), ("audit", 2), ("audit", 3), ("model", 2), ("token", 1), ("vault", 1))
+        *(("audit", 1), ("audit", 2), ("audit", 3), ("model", 2), ("record", 1), ("record", 2)),
+        *(("token", 1), ("vault", 1)),
     ]
     kept = trail(settings("shop"))
     lines = [json.loads(line) for line in kept.lines()]
     assert [(line["action"], line["detail"]["key"], line["key"]) for line in lines] == [
-        *(("rotate", "audit", 1), ("rotate", "model", 2), ("rotate", "audit", 2))
+        *(("rotate", "audit", 1), ("rotate", "model", 2), ("rotate", "record", 2)),
+        ("rotate", "audit", 2),
     ]
     assert not verify(kept).findings
 
