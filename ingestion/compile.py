@@ -296,9 +296,9 @@ def _output(prop: Property, contract: Contract) -> str:  # noqa: PLR0911 - one p
         return f"(floor({value} / 10) * 10)"
     if prop.type == _FREE:
         return mask.free_text(value)
-    if prop.type in ("string", "json") and prop.name not in contract.entity.key:
-        return mask.emails_if_any(value)
-    return value
+    if prop.enum or prop.type not in ("string", "json") or prop.name in contract.entity.key:
+        return value  # of an enumeration's words, none else has been accepted
+    return mask.emails_if_any(value) if prop.name.endswith("_id") else mask.value(value)
 
 
 def _attributes(extras: Sequence[Property], contract: Contract) -> str:

@@ -20,34 +20,39 @@ from privacy.masking import EMAIL_MARK
 
 RESTRICTED_MARK = "‹restricted›"
 UNDECLARED_MARK = "‹undeclared›"
-#: The function that `register` gives a connection.
-FUNCTION = "mask_free_text"
+#: The functions that `register` gives a connection.
+FUNCTION, VALUE_FUNCTION = "mask_free_text", "mask_value"
 _EMAIL = r"[\p{L}\p{N}._%+\-]+(@|%40|＠)[\p{L}\p{N}\-]+(\.[\p{L}\p{N}\-]+)+"
 _SPACE = r"[\s\p{Z}\x{0b}\x{1c}-\x{1f}\x{85}]"  # what Python takes for \s
-#: Whatever `masking` finds has one of these: five digits, a sign or word of an address to write
-#: mail to, or a digit near a word of one to send things to. A test holds the two together.
-SUSPECT = (
+_SIGNS = (
     # Digits that are not ASCII, and what takes no place on the screen: `masking` reads past it.
     r"[^\P{N}0-9]|[\x{ad}\x{61c}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}]"
     r"|[\x{2060}-\x{206f}\x{feff}]"
-    r"|@|＠|[%％]40|艾特|[0-9][^\p{N}]{0,4}[0-9][^\p{N}]{0,4}[0-9][^\p{N}]{0,4}[0-9]"
-    r"[^\p{N}]{0,4}[0-9]"
+    r"|@|＠|[%％]40|艾特"
     r"|[0-9]{3}[^\p{N}]{5,6}[0-9]{4}|[0-9]\s?(号楼|号院|[栋幢])"
     rf"|(?i:[(（\[［{{｛<＜]{_SPACE}*(at|ａｔ)|{_SPACE}(at|ａｔ){_SPACE}(?s:.*)(dot|ｄｏｔ|点|\.|．))"
     r"|(路|街|道|巷|弄|胡同|村|小区|花园|苑|大厦|公寓)\p{Han}{0,3}"
     rf"{_SPACE}?[0-9一二三四五六七八九十百]"
     rf"|[0-9][A-Za-z]?,?{_SPACE}[A-Za-z0-9]|(?i:box{_SPACE}[0-9])"
 )
+#: Whatever `masking` finds has one of these: five digits, a sign or word of an address to write
+#: mail to, or a digit near a word of one to send things to. A test holds the two together.
+SUSPECT = _SIGNS + r"|[0-9](?:[^\p{N}]{0,4}[0-9]){4}"
+#: And whatever it finds in values: nine digits, so that most codes cost no more than the scan.
+SUSPECT_VALUE = _SIGNS + r"|[0-9](?:[^\p{N}]{0,4}[0-9]){8}|[+＋][\s(]{0,2}[0-9]"
 
 
 def register(con: duckdb.DuckDBPyConnection) -> None:
-    """Give a connection the function that `free_text` calls."""
-    con.create_function(FUNCTION, _masked, ["VARCHAR"], "VARCHAR", type=PythonUDFType.ARROW)
+    """Give a connection the functions that `free_text` and `value` call."""
 
+    def texts(given: pa.ChunkedArray) -> pa.Array:
+        return pa.array([t and masking.mask(t) for t in given.to_pylist()], pa.string())
 
-def _masked(texts: pa.ChunkedArray) -> pa.Array:
-    masked = [None if text is None else masking.mask(text) for text in texts.to_pylist()]
-    return pa.array(masked, pa.string())
+    def values(given: pa.ChunkedArray) -> pa.Array:
+        return pa.array([t and masking.mask_value(t) for t in given.to_pylist()], pa.string())
+
+    for name, function in ((FUNCTION, texts), (VALUE_FUNCTION, values)):
+        con.create_function(name, function, ["VARCHAR"], "VARCHAR", type=PythonUDFType.ARROW)
 
 
 def emails(expression: str) -> str:
@@ -60,6 +65,14 @@ def free_text(expression: str) -> str:
     return (
         f"case when regexp_matches({expression}, {literal(SUSPECT)}) "
         f"then {FUNCTION}({expression}) else {expression} end"
+    )
+
+
+def value(expression: str) -> str:
+    """SQL as `free_text`, of a column that may hold codes and moments: those stay."""
+    return (
+        f"case when regexp_matches({expression}, {literal(SUSPECT_VALUE)}) "
+        f"then {VALUE_FUNCTION}({expression}) else {expression} end"
     )
 
 

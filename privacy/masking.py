@@ -6,8 +6,10 @@ What does NOT belong here: SQL (ingestion.mask), tokens (`tokens`), which column
 Found: e-mail addresses, also spelled out; telephone numbers of China and the USA, and any with a
 country code; Chinese resident ids and US social security numbers; bank cards and IBANs; postal
 addresses with a house number; and every other run of seven or more digits, unless it is a date, a
-price, or is called an order, a parcel or an article. Recall and precision by kind, on made-up texts
-with hard forms and look-alikes: `pytest tests/unit/privacy/test_masking.py -s`.
+price, or is called an order, a parcel or an article. Where codes and moments stand too, in names of
+files and in columns of which nobody has said that they are text, digits alone are no number of
+anybody's but in the forms that only those have (`mask_value`). Recall and precision by kind, on
+made-up texts with hard forms and look-alikes: `pytest tests/unit/privacy/test_masking.py -s`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
+from functools import partial
 
 import phonenumbers
 from stdnum import iban, luhn
@@ -52,6 +55,7 @@ from privacy.masking_forms import (
     SPREAD_MOBILE,
     WIDE,
     WRITTEN_DAY,
+    WRITTEN_PHONE,
 )
 
 EMAIL_MARK, PHONE_MARK, NUMBER_MARK = "‹email›", "‹phone›", "‹number›"
@@ -67,8 +71,9 @@ PHONE_DIGITS = range(7, 18)
 PHONE_PARTS = 7
 
 Span = tuple[int, int]
-#: Start, end, and place in FINDERS.
+#: Start, end, and place among the finders.
 Found = tuple[int, int, int]
+Finders = Sequence[tuple[str, Callable[[str], Iterator[Span]]]]
 
 
 def mask(text: str) -> str:
@@ -80,15 +85,31 @@ def mask(text: str) -> str:
     Returns:
         The text; the same object if nothing was found.
     """
+    return _masked(text, FINDERS)
+
+
+def mask_value(text: str) -> str:
+    """As `mask`, of a text that may be a code or a moment: those stay as they are.
+
+    Args:
+        text: A name, or the value of a column that is not known to be free text.
+
+    Returns:
+        The text; the same object if nothing was found.
+    """
+    return _masked(text, VALUE_FINDERS)
+
+
+def _masked(text: str, finders: Finders) -> str:
     plain, places = _folded(text)
-    taken, plain = _all_found(plain)
+    taken, plain = _all_found(plain, finders)
     if ORNATE_DIGIT.search(plain):
-        taken += _all_found(plain.translate(ORNATE))[0]
+        taken += _all_found(plain.translate(ORNATE), finders)[0]
     if not taken:
         return text
     parts, at = [], 0
     for start, end, order in _merged(taken):
-        parts += [text[at : places[start]], FINDERS[order][0]]
+        parts += [text[at : places[start]], finders[order][0]]
         at = places[end - 1] + 1
     return "".join([*parts, text[at:]])
 
@@ -104,10 +125,10 @@ def _folded(text: str) -> tuple[str, Sequence[int]]:
     return "".join(plain[place] for place in places), places
 
 
-def _all_found(plain: str) -> tuple[list[Found], str]:
+def _all_found(plain: str, finders: Finders) -> tuple[list[Found], str]:
     """All finds, and the text with blanks in their places."""
     taken: list[Found] = []
-    while found := _scan(plain):
+    while found := _scan(plain, finders):
         taken += found
         # What is found hides what stands beside it: a number after a number. So look again.
         for start, end, _ in found:
@@ -115,13 +136,13 @@ def _all_found(plain: str) -> tuple[list[Found], str]:
     return taken, plain
 
 
-def _scan(plain: str) -> list[Found]:
+def _scan(plain: str, finders: Finders) -> list[Found]:
     """What each kind's finder sees, without regard to the others, overlaps made one.
 
     Two secrets side by side can look like a third: then all three are found.
     """
     return _merged(
-        (start, end, order) for order, (_, find) in enumerate(FINDERS) for start, end in find(plain)
+        (start, end, order) for order, (_, find) in enumerate(finders) for start, end in find(plain)
     )
 
 
@@ -237,7 +258,7 @@ def _is_spread(text: str, start: int, end: int, gap: str) -> bool:
     )
 
 
-def _phones(text: str) -> Iterator[Span]:
+def _phones(text: str, *, may_be_code: bool = False) -> Iterator[Span]:
     for form in (CHINESE_MOBILE, CHINESE_LANDLINE):
         yield from (match.span(1) for match in form.finditer(text))
     for match in SPREAD_MOBILE.finditer(text):
@@ -252,7 +273,12 @@ def _phones(text: str) -> Iterator[Span]:
             parts.pop()
         for first, (start, _) in enumerate(parts):
             near = parts[first : first + PHONE_PARTS]
-            yield from ((start, end) for _, end in near if _is_phone_there(text, start, end))
+            yield from (
+                (start, end)
+                for _, end in near
+                if _is_phone_there(text, start, end)
+                and not (may_be_code and WRITTEN_PHONE.match(text, start, end) is None)
+            )
     for match in LONG_NUMBER.finditer(text):
         if IS_PHONE_BEFORE.search(text[max(0, match.start() - CONTEXT) : match.start()]):
             yield match.span()
@@ -314,7 +340,7 @@ def _is_code(text: str, start: int) -> bool:
 
 
 #: In order of precedence: of overlapping finds the first's mark stands.
-FINDERS: tuple[tuple[str, Callable[[str], Iterator[Span]]], ...] = (
+FINDERS: Finders = (
     (EMAIL_MARK, _emails),
     (IBAN_MARK, _ibans),
     (ID_MARK, _ids),
@@ -322,4 +348,10 @@ FINDERS: tuple[tuple[str, Callable[[str], Iterator[Span]]], ...] = (
     (PHONE_MARK, _phones),
     (ADDRESS_MARK, _addresses),
     (NUMBER_MARK, _numbers),
+)
+#: Where codes and moments stand too.
+VALUE_FINDERS: Finders = tuple(
+    (mark, partial(_phones, may_be_code=True) if mark == PHONE_MARK else find)
+    for mark, find in FINDERS
+    if mark != NUMBER_MARK
 )

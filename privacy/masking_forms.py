@@ -40,6 +40,8 @@ _GAP = "[ \\-.·_\ufe0f\u20e3]{0,2}"
 #: letters, digits and what makes a sum or a price.
 _WIDE_GAP = rf"(?:(?![+=<>%$¥€£‹›{BLANK}])[\W_]){{1,6}}"
 _TOP_DOMAIN = r"(?:com|org|net|edu|gov|info|biz|cn|hk|tw|io|dev|de|fr|uk|jp|kr|eu)(?![A-Za-z0-9])"
+#: Where one meets `@ noon . org`; only between spaces, as there is a host noon.com.
+_TIME = r"(?:noon|midnight|dawn|dusk|lunch|home|work|school)"
 _MAIL_HOSTS = "gmail|outlook|hotmail|yahoo|icloud|proton|qq|163|126|sina|foxmail"
 
 
@@ -49,7 +51,8 @@ def _email(letter: str) -> re.Pattern[str]:
     # A sentence ends in 。 or a dot and a space, too: only before a top domain are they in a host.
     hosts = (
         rf"{host}(?:[.。]{host})*。(?:{_TOP_DOMAIN}|{BLANK})",
-        rf"{host}(?:\s?\.\s?{host})*(?:\s{{1,2}}\.\s{{0,2}}|\.\s{{1,2}})(?:{_TOP_DOMAIN}|{BLANK})",
+        rf"(?:(?<!\s)|(?!{_TIME}\s)){host}(?:\s?\.\s?{host})*(?:\s{{1,2}}\.\s{{0,2}}|\.\s{{1,2}})"
+        rf"(?:{_TOP_DOMAIN}|{BLANK})",
         rf"{host}(?:\s?\.\s?{host})*\.{host}",
         r"localhost(?![A-Za-z0-9])",
         r"\[(?:IPv6:)?[0-9A-F.:]{2,45}\]",
@@ -96,6 +99,7 @@ CARD_ISSUERS = re.compile(r"4|(?:5[0-8]|2[2-7]|3[0-9]|6[0-9])[0-9]{12}")
 #: Both looked at ahead: the end of one number and the beginning of the next can pass for a third.
 CHINESE_MOBILE = re.compile(
     rf"(?=((?:(?<![0-9A-Za-z])(?:\+|00)?86{_GAP})?(?<![0-9A-Za-z][.])(?<!\+)(?<!\+ )(?<![0-9])"
+    r"(?!1\.[0-9]{2}\.)"  # 1.38.1234.5678 is a version
     rf"1{_GAP}[3-9](?:{_GAP}[0-9]){{9}}\ufe0f?\u20e3?(?![0-9])))"
 )
 #: Three, four and four digits, whatever stands between them; several in a row with the same gap.
@@ -113,6 +117,8 @@ _PART = r"(?:\+[ ]?)?\(?[0-9][0-9()]*"
 PHONE_PART = re.compile(_PART)
 PHONE_RUN = re.compile(rf"(?<![0-9A-Za-z.]){_PART}(?:[ \-./]{{1,2}}{_PART})*")
 PHONE_END = re.compile(r"(?![0-9A-Za-z])")
+#: As only telephone numbers are written; a run of ten digits may also be a moment or a code.
+WRITTEN_PHONE = re.compile(r"\+|\(|00[0-9]{1,3}[ \-]|[0-9]{3}([ .\-])[0-9]{3}\1[0-9]{4}(?![0-9])")
 #: A day as 2024-05-06, 2024/5/6 or 06/05/2024: digits and breaks like a number's.
 WRITTEN_DAY = re.compile(
     r"(?:19|20)[0-9]{2}([\-/.])(?:0?[1-9]|1[0-2])\1(?:[0-2]?[0-9]|3[01])(?![0-9])"
