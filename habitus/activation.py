@@ -10,12 +10,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import duckdb
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from expectations.contract import (
     NOT_STATED,
@@ -25,6 +24,7 @@ from expectations.contract import (
     legal_bases,
     load_deployment,
 )
+from habitus.said import fail
 from orchestration.config import Settings, SettingsError, activate, settings
 from orchestration.lib.audit import record
 from orchestration.lib.lake import ALIAS
@@ -212,11 +212,6 @@ def write_list(found: Activation, out: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _fail(error: Exception) -> NoReturn:
-    Console(stderr=True).print(Text.assemble(("error: ", "red"), str(error)), soft_wrap=True)
-    raise typer.Exit(2)
-
-
 def _sets(habitus: Settings) -> dict[str, str]:
     from orchestration.lib.dbt_steps import (  # noqa: PLC0415  Dagster takes seconds to import
         ensure_manifest,
@@ -275,7 +270,7 @@ def activate_segment(
         KeyringError,
         OSError,
     ) as error:
-        _fail(error)
+        fail(error)
     Console().print(
         f"{out}  {found.customers:,} customers ({len(found.rows):,} ids) for {purpose}; left out: "
         f"{found.refused:,} refused, {found.no_answer:,} gave no answer, {found.no_id:,} without "

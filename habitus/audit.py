@@ -4,13 +4,14 @@ What does not belong here: work. Each command reads its arguments, calls one thi
 """
 
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from habitus.packages import LOCKS, advisories
+from habitus.said import fail
 from orchestration.config import REPO, Settings, SettingsError, settings
 from orchestration.lib.audit import record, trail
 from orchestration.lib.publication import NothingPublishedError
@@ -30,11 +31,6 @@ Deployment = Annotated[
 ]
 
 
-def _fail(error: Exception) -> NoReturn:
-    Console(stderr=True).print(Text.assemble(("error: ", "red"), str(error)), soft_wrap=True)
-    raise typer.Exit(2)
-
-
 Purpose = Annotated[
     str | None,
     typer.Option(help="What for, in a few words; goes into the audit trail."),
@@ -46,14 +42,14 @@ def say(habitus: Settings, action: str, **what: Any) -> None:
     try:
         record(habitus, action, **what)
     except (AuditError, KeyringError, OSError, ValueError) as error:
-        _fail(error)
+        fail(error)
 
 
 def _chosen(deployment: str | None) -> Settings:
     try:
         return settings(deployment)
     except SettingsError as error:
-        _fail(error)
+        fail(error)
 
 
 def verify_audit(
@@ -72,7 +68,7 @@ def verify_audit(
         kept = trail(habitus)
         found = verify(kept, head)
     except (AuditError, KeyringError, OSError) as error:
-        _fail(error)
+        fail(error)
     for finding in found.findings:
         place = "the trail" if finding.line is None else f"line {finding.line}"
         console.print(Text(f"{place}: {finding.kind}: {finding.detail}"), soft_wrap=True)
@@ -100,7 +96,7 @@ def release(
     try:
         spent, paths = write(habitus, out, epsilon, budget)
     except (NothingPublishedError, AuditError, KeyringError, OSError, ValueError) as error:
-        _fail(error)
+        fail(error)
     for path in paths:
         console.print(str(path), soft_wrap=True)
     console.print(f"spent {spent:g} of {budget:g}")

@@ -13,15 +13,17 @@ import sys
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from expectations.contract import ContractError, load_deployment
 from habitus import activation, audit, keys, quarantine, rights, show
 from habitus import doctor as health
+from habitus.said import fail, plain
 from orchestration.config import REPO, Settings, SettingsError, activate, settings
 from orchestration.lib.dbt_server import warm_dbt
 from orchestration.lib.publication import (
@@ -75,16 +77,11 @@ Deployment = Annotated[
 ]
 
 
-def _fail(error: Exception) -> NoReturn:
-    errors.print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
-    raise typer.Exit(2)
-
-
 def _activate(deployment: str | None) -> Settings:
     try:
         return activate(settings(deployment))
     except SettingsError as error:
-        _fail(error)
+        fail(error)
 
 
 @app.callback()
@@ -120,7 +117,7 @@ def simulate(
             seed=seed,
         )
     except ValueError as error:
-        _fail(error)
+        fail(error)
     show.simulation(console, made, habitus.landing)
 
 
@@ -152,9 +149,9 @@ def land(
     try:
         known = {c.name for c in load_deployment(habitus.contracts).contracts}
     except ContractError as error:
-        _fail(error)
+        fail(error)
     if source not in known:
-        _fail(ValueError(f"no contract is named {source!r}; there are: {', '.join(sorted(known))}"))
+        fail(ValueError(f"no contract is named {source!r}; there are: {', '.join(sorted(known))}"))
     folder = habitus.landing / source
     folder.mkdir(parents=True, exist_ok=True)
     for file in files:
@@ -162,7 +159,7 @@ def land(
         landing = folder / f"{file.name}.part"
         shutil.copy2(file, landing)
         landing.replace(folder / file.name)
-        console.print(f"landed {folder / file.name}", highlight=False, soft_wrap=True)
+        console.print(Text(plain(f"landed {folder / file.name}")), soft_wrap=True)
 
 
 @app.command()
@@ -196,11 +193,11 @@ def run(
             _day(value)
     _at(as_of)
     if as_of and job != "everything":
-        _fail(ValueError(f"--as-of rebuilds everything; leave out --job {job}"))
+        fail(ValueError(f"--as-of rebuilds everything; leave out --job {job}"))
     for pair in source or []:
         name, _, file = pair.partition("=")
         if not file or not Path(file).is_file():
-            _fail(ValueError(f"--source wants NAME=FILE with a file that exists, not {pair!r}"))
+            fail(ValueError(f"--source wants NAME=FILE with a file that exists, not {pair!r}"))
         land(name, [Path(file)], deployment)
     habitus = _activate(deployment)
     warm_dbt(habitus)
@@ -209,7 +206,7 @@ def run(
     try:
         loaded = defs()
     except (ContractError, SettingsError) as error:
-        _fail(error)
+        fail(error)
     _run(habitus, loaded, job=job, first_day=from_, last_day=to, as_of=as_of)
 
 
@@ -228,7 +225,7 @@ def _run(
     try:
         summary = run_job(habitus, loaded, job=job, **days)
     except (WarehouseBusyError, PartitionError) as error:
-        _fail(error)
+        fail(error)
     show.summary(console, summary, habitus)
     if summary["status"] != "success":
         raise typer.Exit(1)
@@ -239,14 +236,14 @@ def _at(as_of: str | None) -> date | None:
     try:
         return as_of_day(as_of) if as_of else None
     except AsOfError as error:
-        _fail(error)
+        fail(error)
 
 
 def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        _fail(ValueError(f"{text!r} is not a day; write YYYY-MM-DD"))
+        fail(ValueError(f"{text!r} is not a day; write YYYY-MM-DD"))
 
 
 @app.command()
@@ -268,10 +265,10 @@ def report(
     habitus = _activate(None)
     name = LANGUAGES.get(lang)
     if name is None:
-        _fail(ValueError(f"no report in {lang!r}; there are: {', '.join(LANGUAGES)}"))
+        fail(ValueError(f"no report in {lang!r}; there are: {', '.join(LANGUAGES)}"))
     path = (habitus.reports / run_id / name).resolve()
     if not path.exists():
-        _fail(ValueError(f"{path} does not exist: that run did not get as far as its report"))
+        fail(ValueError(f"{path} does not exist: that run did not get as far as its report"))
     typer.echo(path)
 
 
@@ -336,7 +333,7 @@ def export(
         for path, rows in export_published(habitus, folder):
             console.print(f"{path}  {rows:,} rows", highlight=False, soft_wrap=True)
     except NothingPublishedError as error:
-        _fail(error)
+        fail(error)
 
 
 @app.command()
@@ -348,7 +345,7 @@ def hashes(deployment: Deployment = None, as_of: AsOf = None) -> None:
     try:
         typer.echo(json.dumps(published_hashes(habitus), indent=2))
     except NothingPublishedError as error:
-        _fail(error)
+        fail(error)
 
 
 @contracts_app.command("init")
@@ -363,7 +360,7 @@ def contracts_init(
     try:
         drafted = draft_contracts([f.resolve() for f in files], out.parent, out.name)
     except (DraftError, ContractError) as error:
-        _fail(error)
+        fail(error)
     show.drafts(console, drafted, drafted.notes, out)
 
 
@@ -374,7 +371,7 @@ def contracts_check(deployment: Deployment = None) -> None:
     try:
         loaded = load_deployment(habitus.contracts)
     except ContractError as error:
-        _fail(error)
+        fail(error)
     show.contracts(console, loaded)
 
 

@@ -7,12 +7,13 @@ from contextlib import ExitStack
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from habitus.said import fail
 from ml.models import sign_anew
 from orchestration.config import Settings, SettingsError, activate, settings
 from orchestration.lib.audit import record
@@ -38,16 +39,11 @@ class Rotatable(StrEnum):
     record = "record"
 
 
-def _fail(error: Exception) -> NoReturn:
-    Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
-    raise typer.Exit(2)
-
-
 def _chosen() -> Settings:
     try:
         return activate(settings())
     except SettingsError as error:
-        _fail(error)
+        fail(error)
 
 
 def _homes(habitus: Settings) -> list[Path]:
@@ -68,7 +64,7 @@ def list_keys() -> None:
         for purpose, version, origin in keyring(_chosen()).listed():
             table.add_row(purpose, f"v{version}", origin, PURPOSES[purpose])
     except KeyringError as error:
-        _fail(error)
+        fail(error)
     console.print(table)
 
 
@@ -148,4 +144,4 @@ def rotate(
             _note(habitus, homes, purpose)
             ROTATIONS[purpose](homes, keyring(habitus))
     except (AuditError, KeyringError, RotationError, SealError, WarehouseBusyError) as error:
-        _fail(error)
+        fail(error)

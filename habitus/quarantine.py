@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -17,6 +17,7 @@ from rich.text import Text
 
 from expectations.contract import Contract, ContractError, load_deployment
 from habitus import audit
+from habitus.said import fail, plain
 from ingestion import IngestError, Replayed, read_again, replay_file
 from ingestion.review import (
     Failure,
@@ -45,32 +46,20 @@ Deployment = Annotated[
 Source = Annotated[str, typer.Argument(help="The contract's name.")]
 
 
-def _fail(error: Exception) -> NoReturn:
-    Console(stderr=True).print(
-        Text.assemble(("error: ", "red"), _plain(str(error))), soft_wrap=True
-    )
-    raise typer.Exit(2)
-
-
 def _chosen(deployment: str | None) -> Settings:
     try:
         return activate(settings(deployment))
     except SettingsError as error:
-        _fail(error)
+        fail(error)
 
 
 def _quarantine(deployment: str | None) -> Path:
     return _chosen(deployment).lake / "quarantine"
 
 
-def _plain(text: str) -> str:
-    """Text that cannot steer a terminal: a record may hold escape sequences."""
-    return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
-
-
 def _row(table: Table, *cells: object) -> None:
     """A row of plain texts: what stands in a record is no markup."""
-    table.add_row(*(Text(_plain("" if cell is None else str(cell))) for cell in cells))
+    table.add_row(*(Text(plain("" if cell is None else str(cell))) for cell in cells))
 
 
 def _show_groups(groups: Sequence[Group]) -> None:
@@ -109,7 +98,7 @@ def list_groups(
     try:
         groups = quarantine_groups(_quarantine(deployment), source)
     except ReviewError as error:
-        _fail(error)
+        fail(error)
     if groups:
         _show_groups(groups)
     else:
@@ -128,7 +117,7 @@ def show(
     try:
         failures = quarantine_records(_quarantine(deployment), source, file=file, limit=limit)
     except ReviewError as error:
-        _fail(error)
+        fail(error)
     _show_records(source, failures)
 
 
@@ -143,7 +132,7 @@ def export(
     try:
         written = export_quarantine(_quarantine(deployment), source, target)
     except ReviewError as error:
-        _fail(error)
+        fail(error)
     console.print(f"{target}  {written:,} records", highlight=False, soft_wrap=True)
 
 
@@ -162,9 +151,9 @@ def retry(
     try:
         paths = read_again(_contract(habitus, source), ingestion_paths(habitus), file)
     except IngestError as error:
-        _fail(error)
+        fail(error)
     for path in paths:
-        console.print(Text(_plain(path)), soft_wrap=True)
+        console.print(Text(plain(path)), soft_wrap=True)
     console.print("`habitus run` reads them again")
 
 
@@ -172,9 +161,9 @@ def _contract(habitus: Settings, source: str) -> Contract:
     try:
         found = {c.name: c for c in load_deployment(habitus.contracts).contracts}
     except ContractError as error:
-        _fail(error)
+        fail(error)
     if source not in found:
-        _fail(ValueError(f"no contract is named {source!r}; there are: {', '.join(sorted(found))}"))
+        fail(ValueError(f"no contract is named {source!r}; there are: {', '.join(sorted(found))}"))
     return found[source]
 
 
@@ -189,7 +178,7 @@ def _show_replayed(done: Replayed) -> None:
         "`habitus run` brings them into the tables",
     )
     for line in lines:
-        console.print(Text(_plain(line)), soft_wrap=True)
+        console.print(Text(plain(line)), soft_wrap=True)
 
 
 def replay(
@@ -221,5 +210,5 @@ def replay(
             limits=reader_limits(habitus),
         )
     except (IngestError, ValueError) as error:
-        _fail(error)
+        fail(error)
     _show_replayed(done)

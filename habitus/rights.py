@@ -4,14 +4,14 @@ What does not belong here: work. Each command reads its arguments, calls one thi
 """
 
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from expectations.contract import ContractError
 from habitus import audit
+from habitus.said import fail
 from orchestration.config import Settings, SettingsError, activate, settings
 from orchestration.lib.publication import NothingPublishedError, WarehouseBusyError
 from orchestration.lib.rights import RightsError, find_person
@@ -48,16 +48,11 @@ Kind = Annotated[
 ]
 
 
-def _fail(error: Exception) -> NoReturn:
-    Console(stderr=True).print(Text.assemble(("error: ", "red"), str(error)), soft_wrap=True)
-    raise typer.Exit(2)
-
-
 def _chosen(deployment: str | None) -> Settings:
     try:
         return activate(settings(deployment))
     except SettingsError as error:
-        _fail(error)
+        fail(error)
 
 
 def access(
@@ -78,7 +73,7 @@ def access(
         for path in write_access(habitus, person, folder):
             console.print(str(path), soft_wrap=True)
     except _ERRORS as error:
-        _fail(error)
+        fail(error)
 
 
 def correct(
@@ -98,7 +93,7 @@ def correct(
         audit.say(habitus, "correct", subjects=[person.digest], fields=names)
         records = write_correction(habitus, person, fields)
     except _ERRORS as error:
-        _fail(error)
+        fail(error)
     console.print(f"{records} records corrected; `habitus run` brings them into the tables")
 
 
@@ -131,7 +126,7 @@ def erase(
             return
         paths = carry_out(habitus, wanted, kind, lambda text: console.print(text, soft_wrap=True))
     except _ERRORS as error:
-        _fail(error)
+        fail(error)
     for path in paths:
         console.print(f"certificate: {path}", soft_wrap=True)
     if not paths:

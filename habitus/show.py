@@ -9,9 +9,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from expectations.contract import Deployment
 from habitus.doctor import Finding
+from habitus.said import plain
 from ingestion import ledger_totals
 from orchestration.config import Settings
 from orchestration.lib.publication import read_pointer
@@ -126,9 +128,9 @@ def simulation(console: Console, made: Summary, landing: Path) -> None:
 def drafts(console: Console, made: Sequence[Path], notes: Sequence[str], out: Path) -> None:
     """What was drafted, what is uncertain, and what to do next."""
     for path in made:
-        console.print(str(path), style="bold", highlight=False, soft_wrap=True)
-    for note in notes:
-        console.print(f"  · {note}", highlight=False, soft_wrap=True)
+        console.print(Text(str(path), "bold"), soft_wrap=True)
+    for note in notes:  # with names that the files gave
+        console.print(Text(plain(f"  · {note}")), soft_wrap=True)
     console.print(
         f"\nRead them, mend what is wrong, then: habitus run --deployment {out}",
         highlight=False,

@@ -116,7 +116,7 @@ def _pattern(contract: Contract, landing: Path) -> tuple[str, list[Path], list[s
     path = contract.source.path or ""
     if path.startswith("package:"):
         package, _, inner = path.removeprefix("package:").partition("/")
-        spec = importlib.util.find_spec(package)
+        spec = None if package == "__main__" else importlib.util.find_spec(package)
         places = list(spec.submodule_search_locations or []) if spec else []
         if not places:
             raise SourceError(
@@ -220,6 +220,11 @@ def _forbidden(target: Path, pattern: str, contract: Contract, landing: Path) ->
     is_beside = target.is_relative_to(beside) and beside.is_relative_to(zone.parent)
     if _is_our_own(target, zone) and (not is_beside or beside == zone.parent):
         return "habitus' own data, and no source"
+    if target.is_relative_to(zone) and target.stat().st_nlink > 1:
+        return (
+            "a hard link: the same file has another name, which may lie outside the landing zone. "
+            "Copy it instead"
+        )
     if target.parts[1] in SYSTEM_FOLDERS:
         return f"it is in the system's own folder /{target.parts[1]}"
     said = {*_fixed(pattern).parts, *zone.parts, *beside.parts}
@@ -289,10 +294,10 @@ def _lines_in(parts: Sequence[bytes]) -> int:
 def _open(
     found: FoundFile, is_parquet: bool, known: Callable[[str], bool], rest_seconds: float
 ) -> OpenFile:
-    if found.fault is not None:
-        digest = hashlib.sha256(found.shown.encode()).hexdigest()
-        return OpenFile(found, digest, 0, error=FileError("file_link", found.fault))
     try:
+        if found.fault is not None:
+            error = FileError("file_link", found.fault)
+            return OpenFile(found, _unread(found), 0, error=error)
         held = unfinished(found.path, rest_seconds, found.seen)
         if held is not None:
             return OpenFile(found, "", 0, held=held)
@@ -301,6 +306,12 @@ def _open(
     except OSError as error:
         return OpenFile(found, "", 0, held=f"it cannot be read now ({type(error).__name__})")
     return opened
+
+
+def _unread(found: FoundFile) -> str:
+    """What stands for the content of a file that is not read: of two of one shown name, two."""
+    text = f"{found.shown}\n{found.path.lstat().st_ino}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def changed(found: FoundFile) -> str | None:

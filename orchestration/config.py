@@ -10,6 +10,7 @@ defaults that fit two cores and a laptop's memory.
 import json
 import os
 import re
+import resource
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
@@ -295,6 +296,8 @@ def activate(chosen: Settings) -> Settings:
     made on the command line must reach the environment.
     """
     os.environ.update(chosen.environment())
+    # A core dump holds keys, and what the vault or a database has just given in clear.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     for folder in (chosen.landing, chosen.lake, chosen.models, chosen.docs, chosen.reports):
         folder.mkdir(parents=True, exist_ok=True)
     chosen.dagster_home.mkdir(parents=True, exist_ok=True)

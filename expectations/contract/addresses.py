@@ -22,6 +22,9 @@ _METADATA = (
 _TRANSLATED = (0, 0x64FF9B << 64, 0xFFFF << 16)
 #: First 48 bits of a network's own translation: 64:ff9b:1::/48.
 _LOCAL_TRANSLATION = 0x64FF9B0001
+#: Where a translator whose prefix is 48, 56, 64 or 96 bits long puts the four bytes of an IPv4
+#: address (RFC 6052): the eighth byte stays empty.
+_BYTES = ((6, 7, 9, 10), (7, 9, 10, 11), (9, 10, 11, 12), (12, 13, 14, 15))
 _NAMES = (
     "metadata",
     "metadata.goog",
@@ -71,7 +74,7 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         pass
     try:  # 0xa9fea9fe, 2852039166, 169.254.43518: what the C library takes for an address
         return ipaddress.IPv4Address(socket.inet_aton(text))
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):  # what holds a NUL is no address either
         return None
 
 
@@ -79,9 +82,10 @@ def _translated(address: int) -> list[ipaddress.IPv4Address]:
     """What a translator would make of an IPv6 address: RFC 6052, RFC 8215, SIIT, ISATAP."""
     high, low = address >> 32, address & 0xFFFFFFFF
     if address >> 80 == _LOCAL_TRANSLATION:
-        # Behind a prefix of 48 bits the address is parted by eight bits that are zero, or last.
-        parted = (address >> 64 & 0xFFFF) << 16 | address >> 40 & 0xFFFF
-        return [ipaddress.IPv4Address(number) for number in (parted, low) if number]
+        # How long the prefix is, the network knows; and where it is longer, zeros are no address.
+        whole = address.to_bytes(16)
+        numbers = [int.from_bytes(bytes(whole[at] for at in places)) for places in _BYTES]
+        return [ipaddress.IPv4Address(number) for number in numbers if number]
     if high in _TRANSLATED or high & 0xFDFFFFFF == 0x5EFE:
         return [ipaddress.IPv4Address(low)]
     return []

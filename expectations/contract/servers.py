@@ -21,6 +21,10 @@ _CSV_OPTIONS = ("header", "quote")
 _URL = re.compile(r"(?i)\s*([a-z][a-z0-9+.-]*:)?//|(https?|s3|ftp|file):")
 _ONLY = "only local files and PostgreSQL are read"
 _PACKAGE = re.compile(r"package:([A-Za-z_][A-Za-z0-9_]*)/(.+)\Z")
+#: A name, an IPv4 address, an IPv6 address with or without a zone, or a socket's folder.
+_HOST = re.compile(
+    r"[\w.\-]*|\[?[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[\w.\-]+)?\]?|/[\w./\-]*"
+)
 #: Folders of the machine in which no source lies.
 SYSTEM_FOLDERS = frozenset(("boot", "dev", "etc", "proc", "run", "sys"))
 _FETCH = ", and let whatever fetches the data put files into the landing folder"
@@ -145,6 +149,12 @@ def _postgres(doc: MarkedYaml, at: Key, server: Server, schema: SchemaObject) ->
                 (*at, "host"),
                 "the host is a link-local or metadata address, where no database is",
                 "Write the database server's own name or address",
+            )
+        if not _HOST.fullmatch(host):
+            raise doc.error(
+                (*at, "host"),
+                f"the host is no name and no address: {host!r}",
+                "Write the database server's name, address or socket folder, without a port",
             )
     return Source(
         type="postgresql",

@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 
 from expectations.contract.functions import ALLOWED, LAMBDAS, SIZED
+from expectations.contract.growth import LARGEST, growth
 
 #: Provided by ingestion beside the source's own columns.
 BUILT_IN_COLUMNS = ("_row_number",)
@@ -80,6 +81,11 @@ def columns_of(expression: str) -> tuple[str, ...]:
                 "ends a statement"
             )
         _collect(tree, frozenset(), found)
+        if growth(tree) >= LARGEST:
+            raise TransformError(
+                f"it can make {LARGEST} times as much of a value as there is: what it replaces, "
+                "repeats or puts together grows again and again"
+            )
     except RecursionError:
         raise TransformError("it is nested too deeply") from None
     return tuple(name for name in found if name.lower() not in BUILT_IN_COLUMNS)

@@ -221,6 +221,46 @@ TRANSFORMS = (
     "lower(" * 900 + "Remark" + ")" * 900,
 )
 
+
+def _again(inner: str, outer: str, times: int) -> str:
+    """An expression within itself: `{}` stands for the inner one, `#` for how deep it is."""
+    for depth in range(times):
+        inner = outer.replace("#", str(depth)).replace("{}", inner)
+    return inner
+
+
+#: transformLogic that makes terabytes of a word, with functions that are harmless alone.
+GROWING = (
+    _again("[Remark]", "list_transform({}, x# -> x# || x#)", 40),
+    _again("[Remark]", "list_transform({}, lambda x#: concat(x#, x#))", 40),
+    _again("[Remark]", "[x# || x# for x# in {}]", 20),
+    _again("Remark", f"replace({{}}, 'a', '{'a' * 900}')", 3),
+    _again("Remark", "replace({}, 'a', 'aa')", 14),
+    _again("Remark", f"regexp_replace({{}}, '', '{'b' * 120}', 'g')", 2),
+    _again("Remark", "replace({}, 'a', Card)", 2),
+    _again("Remark", "hex({})", 30),
+    _again("Remark", "to_json({})", 30),
+    _again("Remark", "bin({})", 9),
+    "repeat(lpad(Remark, 1000, 'x'), 1000)",
+    " || ".join(["repeat(Remark, 1000)"] * 10),
+    "list_reduce(string_split(Remark, ''), (a, b) -> a || b || a)",
+    "reduce(string_split(Remark, ''), lambda a, b: concat(a, a))",
+)
+#: And what people write, which only looks like it.
+HARMLESS = (
+    "replace(Paid, ',', '.')",
+    "replace(replace(replace(replace(Remark, 'ä', 'ae'), 'ö', 'oe'), 'ü', 'ue'), 'ß', 'ss')",
+    "list_reduce(string_split(Remark, ''), (a, b) -> a || '-' || b)",
+    "list_reduce(string_split(Remark, ','), (a, b) -> case when a > b then a else b end)",
+    "list_transform(string_split(Remark, ','), x -> trim(x) || Card)",
+    "array_to_string(list_transform([Remark, Card], x -> hex(x)), '-')",
+    "regexp_replace(Remark, '([0-9]+)', '\\1-\\1', 'g')",
+    "repeat(Remark, 1000)",
+    "case when Remark like 'a%' then repeat('x', 900) else lpad(Card, 1000, '0') end",
+    _again("Remark", "coalesce(nullif(trim({}), ''), Card)", 30),
+    "concat_ws(' ', " + ", ".join(["Remark"] * 200) + ")",
+)
+
 #: Hosts of databases: link-local, cloud metadata, no single machine; in every way of writing.
 HOSTS = (
     "169.254.169.254",
@@ -238,6 +278,11 @@ HOSTS = (
     "::ffff:0:169.254.169.254",
     "64:ff9b:1::a9fe:a9fe",
     "64:ff9b:1:a9fe:a9:fe00::",
+    "64:ff9b:1:a9:fe:a9fe::",
+    "64:ff9b:1:0:a9:fea9:fe00:0",
+    "[fe80::1%25eth0]",
+    "169\uff61254\uff61169\uff61254",
+    "\u2460\u2465\u2468.\u2461\u2464\u2463.169.254",
     "::5efe:a9fe:a9fe",
     "2001:db8::200:5efe:a9fe:a9fe",
     "2002:a9fe:a9fe::1",
@@ -260,6 +305,27 @@ HOSTS = (
     "METADATA.google.internal.",
     "metadata",
     "instance-data",
+)
+
+#: What is no host at all, though one may be read into it.
+NO_HOSTS = (
+    "169.254.169.254\\0",
+    "\\0169.254.169.254",
+    "169\u200b.254.169.254",
+    "169.254.169.254\u200b",
+    "169.254.169.254/x",
+    "169.254.169.254#x",
+    "169.254.169.254?x",
+    "169.254.169.254:80",
+    "user@169.254.169.254",
+    "[::ffff:169.254.169.254]:5432",
+    "metadata.google.internal:80",
+    "metadata.google.internal\\n",
+    "db hostaddr=169.254.169.254",
+    "db\\thostaddr",
+    "@socket",
+    "db;x",
+    "db'x",
 )
 
 #: Names of columns and contents of cells.
@@ -294,6 +360,20 @@ FORMULAS = (
     "\ufeff=1",
     "\u200b=1",
     "\u202e=1",
+    "\uff1d1+1",
+    "\ufe661",
+    "\u207c1+1",
+    "\u208a1",
+    "\u22121+1",
+    '"=1+1',
+    "'=1+1",
+    ' "=1+1"',
+    "\u201c=1+1",
+    "\u00b4=1+1",
+    "\u00a0=1",
+    "\u3000=1",
+    "\ufe0f=1",
+    "\x7f=1",
 )
 
 

@@ -10,19 +10,21 @@ import re
 import shutil
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import attacks
 import duckdb
 import pytest
+from typer.testing import CliRunner
 
 sys.path.append(str(Path(__file__).parents[1] / "faults"))
 from bad_inputs import GOOD, HEAD, KEY, NOW, Till, line
 
 from expectations.contract import Contract, ContractError, load_contract, load_deployment
 from expectations.contract.addresses import is_forbidden, resolve
+from habitus.cli import app
 from ingestion import IngestError, Paths, SourceError, SourceResult, ingest_entity, worker
 from ingestion.enclosure import lock_down
 from ingestion.files import find_files
@@ -89,6 +91,19 @@ def test_hostile_expressions(tmp_path: Path, logic: str) -> None:
 SERVER = "{server: db, type: postgresql, database: d, schema: public}"
 
 
+@pytest.mark.parametrize("logic", attacks.GROWING)
+def test_expressions_that_grow_again_and_again(tmp_path: Path, logic: str) -> None:
+    prop = f"{{name: remark, transformLogic: {json.dumps(logic)}}}"
+    with pytest.raises(ContractError, match="of `remark` cannot be used: it can make 10000 times"):
+        load_contract(write(tmp_path, attacks.contract(prop=prop)))
+
+
+@pytest.mark.parametrize("logic", attacks.HARMLESS)
+def test_expressions_that_do_not(tmp_path: Path, logic: str) -> None:
+    prop = f"{{name: remark, transformLogic: {json.dumps(logic)}}}"
+    assert load_contract(write(tmp_path, attacks.contract(prop=prop))).properties[-1].transform
+
+
 def test_a_table_s_expressions_run_on_a_locked_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +162,37 @@ def test_a_folder_with_one_hostile_contract_names_it(tmp_path: Path) -> None:
 def test_values_that_nobody_foresaw_name_the_contract(tmp_path: Path, server: str) -> None:
     with pytest.raises(ContractError, match=r"till\.odcs\.yaml"):
         load_contract(write(tmp_path, attacks.contract(server=server)))
+
+
+@pytest.fixture
+def environment() -> Iterator[None]:
+    """The environment, which commands change, put back."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("command", [["contracts", "check"], ["land", "till", "/etc/hostname"]])
+@pytest.mark.parametrize("word", ["[/x]", "[bold]y[/bold]", "\\e[31mred\\a", "[link=x:y]z"])
+def test_what_is_refused_is_said_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], word: str
+) -> None:
+    monkeypatch.setenv("HABITUS_HOME", str(tmp_path / "home"))
+    write(tmp_path / "shop", attacks.contract(entity=f'"{word}"'))
+    result = CliRunner().invoke(app, [*command, "--deployment", str(tmp_path / "shop")])
+    assert result.exit_code == 2, result.output
+    shown = word.replace("\\e", "\ufffd").replace("\\a", "\ufffd")
+    assert f"unknown entity `{shown}`" in result.output
+
+
+def test_a_draft_tells_of_columns_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("[/x],\x1b[31mred\n" + "1,2\n" * 9)
+    out = ["--out", str(tmp_path / "shop")]
+    result = CliRunner().invoke(app, ["contracts", "init", str(tmp_path / "a.csv"), *out])
+    assert result.exit_code in (0, 2), result.output
+    assert "\x1b" not in result.output
 
 
 def test_a_contract_is_a_file(tmp_path: Path) -> None:
@@ -215,10 +261,15 @@ def test_nor_the_systems_folders_by_a_pattern(tmp_path: Path, landing: Path, pat
     assert all(file.fault for file in find_files(reading(tmp_path, path), landing))
 
 
-@pytest.mark.parametrize("path", ["till/**x", "till/***/x", "package:__main__/x", "*/" * 999])
+@pytest.mark.parametrize("path", ["till/**x", "till/***/x", "*/" * 999])
 def test_a_pattern_that_is_none_is_said(tmp_path: Path, landing: Path, path: str) -> None:
     with pytest.raises(SourceError, match=r"no path that can be looked for|has no file"):
         find_files(reading(tmp_path, path), landing)
+
+
+def test_the_command_itself_is_no_package(tmp_path: Path, landing: Path) -> None:
+    with pytest.raises(SourceError, match="the package `__main__` is not installed"):
+        find_files(reading(tmp_path, "package:__main__/x"), landing)
 
 
 # ---- hosts
@@ -230,6 +281,25 @@ def test_hostile_hosts(tmp_path: Path, host: str) -> None:
     server = f'{{server: s, type: postgresql, host: "{host}", database: d}}'
     with pytest.raises(ContractError, match="the host is"):
         load_contract(write(tmp_path, attacks.contract(server=server)))
+
+
+@pytest.mark.parametrize("host", attacks.NO_HOSTS)
+def test_what_is_no_host(tmp_path: Path, host: str) -> None:
+    server = f'{{server: s, type: postgresql, host: "{host}", database: d}}'
+    with pytest.raises(ContractError, match="the host is"):
+        load_contract(write(tmp_path, attacks.contract(server=server)))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1", "localhost", "db.example.org", "10.1.2.3", "::1", "[2001:db8::1]", ""),
+        *("db-1,db-2", "fd12::1%eth0", "/var/run/postgresql", "datenbank.müller.example", "my_db"),
+    ],
+)
+def test_hosts_of_databases(tmp_path: Path, host: str) -> None:
+    server = f'{{server: s, type: postgresql, host: "{host}", database: d}}'
+    assert load_contract(write(tmp_path, attacks.contract(server=server))).source.host == host
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.1.2.3", "db.example.org", "::1"])
@@ -284,7 +354,12 @@ def _to(target: Callable[[Path, Path], Path]) -> Callable[[Path, Path], None]:
     return lambda path, outside: path.symlink_to(target(path, outside))
 
 
+def _hard(path: Path, outside: Path) -> None:
+    path.hardlink_to(outside)
+
+
 LINKS = {
+    "hard link": (_hard, "a hard link: the same file has another name"),
     "to a file outside": (_to(lambda _p, outside: outside), "leaves the landing zone"),
     "to /etc/passwd": (_to(lambda *_: Path("/etc/passwd")), "leaves the landing zone"),
     "to a device": (_to(lambda *_: Path("/dev/zero")), "leaves the landing zone"),
@@ -332,6 +407,15 @@ def _ingest(till: Till) -> SourceResult:
 
 
 def test_a_linked_folder_is_not_walked_but_told(till: Till, tmp_path: Path) -> None:
+def test_links_whose_shown_names_are_one_are_two(till: Till) -> None:
+    for name in ("anna", "bob"):
+        (till.paths.landing / "till" / f"{name}@example.org.csv").symlink_to("/etc/passwd")
+    for _ in range(2):
+        _ingest(till)
+        assert till.bad("file, failure_type") == [("till/‹email›", "file_link")] * 2
+
+
+def test_a_linked_folder_is_not_walked(till: Till, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "a.csv").write_text(HEAD + line("R9", remark=SECRET))
     (till.paths.landing / "till" / "sub").symlink_to(tmp_path / "elsewhere")

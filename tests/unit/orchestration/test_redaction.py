@@ -4,8 +4,11 @@ What does not belong here: the whole line with planted values (tests/privacy/tes
 """
 
 import errno
+import os
+import resource
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import dagster as dg
 import duckdb
@@ -13,6 +16,7 @@ import pytest
 
 from habitus import cli
 from ingestion.results import IngestError
+from orchestration.config import activate, settings
 from orchestration.definitions import defs
 from orchestration.defs.automation import lost_runs, new_files, summary_of_failed_runs
 from orchestration.lib.publication import read_pointer
@@ -111,3 +115,14 @@ def test_a_command_tells_no_value_unless_asked(
     said = capsys.readouterr()
     assert NAME not in said.out + said.err
     assert ("KeyError (at habitus/cli.py" in said.err.replace("\n", "")) is not asked
+
+
+def test_no_core_is_dumped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    monkeypatch.setattr("os.environ", {**os.environ, "HABITUS_HOME": str(tmp_path)})
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+        activate(settings())
+        assert resource.getrlimit(resource.RLIMIT_CORE) == (0, before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
