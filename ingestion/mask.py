@@ -38,8 +38,10 @@ _SIGNS = (
 #: Whatever `masking` finds has one of these: five digits, a sign or word of an address to write
 #: mail to, or a digit near a word of one to send things to. A test holds the two together.
 SUSPECT = _SIGNS + r"|[0-9](?:[^\p{N}]{0,4}[0-9]){4}"
-#: And whatever it finds in values: nine digits, so that most codes cost no more than the scan.
+#: And whatever it finds in values: nine digits, or seven in running text, so that most codes cost
+#: no more than the scan.
 SUSPECT_VALUE = _SIGNS + r"|[0-9](?:[^\p{N}]{0,4}[0-9]){8}|[+＋][\s(]{0,2}[0-9]"
+_SPEECH = rf"\p{{L}}{_SPACE}|{_SPACE}\p{{L}}|\p{{Han}}"
 
 
 def register(con: duckdb.DuckDBPyConnection) -> None:
@@ -72,6 +74,8 @@ def value(expression: str) -> str:
     """SQL as `free_text`, of a column that may hold codes and moments: those stay."""
     return (
         f"case when regexp_matches({expression}, {literal(SUSPECT_VALUE)}) "
+        f"or (regexp_matches({expression}, '[0-9]{{7}}') "
+        f"and regexp_matches({expression}, {literal(_SPEECH)})) "
         f"then {VALUE_FUNCTION}({expression}) else {expression} end"
     )
 

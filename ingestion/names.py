@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-from privacy.masking import mask_value
+from privacy.masking import mask_name
 
 #: Python's stand-ins for bytes of a name that are no UTF-8; neither SQLite nor Arrow takes them.
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -22,13 +22,13 @@ MAX_DIGITS, MAX_LENGTH = 6, 120
 
 def shown_file(name: str) -> str:
     """A file's path as it may be shown. Times and numbers of deliveries stay."""
-    return mask_value(_SURROGATE.sub("\ufffd", name))
+    return mask_name(_SURROGATE.sub("\ufffd", name))
 
 
 def shown_column(name: str) -> str:
     """The name of a column that no contract declares, as it may be shown."""
     plain = _SURROGATE.sub("\ufffd", name)
     digits = sum(char.isdigit() for char in plain)
-    if digits > MAX_DIGITS or len(plain) > MAX_LENGTH or mask_value(plain) != plain:
+    if digits > MAX_DIGITS or len(plain) > MAX_LENGTH or mask_name(plain) != plain:
         return f"‹a name of {len(name)} characters›"
     return plain

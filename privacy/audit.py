@@ -36,6 +36,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from privacy.masking import mask
+
 LOCK_SECONDS = 30.0
 GENESIS = ""
 ANCHOR_LOST = "anchor_lost"
@@ -155,7 +157,9 @@ def _checked(event: Event) -> None:
                 "is written here must not hold personal data; name people in `subjects`"
             )
     purpose = event.purpose
-    if purpose and (not _PURPOSE.fullmatch(purpose) or _LONG_NUMBER.search(purpose)):
+    if purpose and (
+        not _PURPOSE.fullmatch(purpose) or _LONG_NUMBER.search(purpose) or mask(purpose) != purpose
+    ):
         raise ValueError(
             "audit: a purpose is a few words without addresses or long numbers, at most 200 "
             "characters, for instance `churn report` or `request for access`"

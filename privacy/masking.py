@@ -7,9 +7,10 @@ Found: e-mail addresses, also spelled out; telephone numbers of China and the US
 country code; Chinese resident ids and US social security numbers; bank cards and IBANs; postal
 addresses with a house number; and every other run of seven or more digits, unless it is a date, a
 price, or is called an order, a parcel or an article. Where codes and moments stand too, in names of
-files and in columns of which nobody has said that they are text, digits alone are no number of
-anybody's but in the forms that only those have (`mask_value`). Recall and precision by kind, on
-made-up texts with hard forms and look-alikes: `pytest tests/unit/privacy/test_masking.py -s`.
+files (`mask_name`) and in columns of which nobody has said that they are text (`mask_value`),
+digits alone are no number of anybody's but in the forms that only those have. Recall and precision
+by kind, on made-up texts with hard forms and look-alikes:
+`pytest tests/unit/privacy/test_masking.py -s`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
-from functools import partial
 
 import phonenumbers
 from stdnum import iban, luhn
@@ -36,6 +36,7 @@ from privacy.masking_forms import (
     EMAIL_SPELLED,
     ENGLISH_ADDRESS,
     IBAN_BEGIN,
+    IN_WORD,
     INVISIBLE,
     IS_CARD_BEFORE,
     IS_CODE_ADJACENT,
@@ -45,6 +46,7 @@ from privacy.masking_forms import (
     IS_PHONE_BEFORE,
     IS_PRICE_AFTER,
     IS_PRICE_BEFORE,
+    IS_SPEECH,
     LONG_NUMBER,
     ORNATE,
     ORNATE_DIGIT,
@@ -65,6 +67,8 @@ REGIONS = ("CN", "US")
 #: So much text before a number says what it is.
 CONTEXT = 14
 
+#: So many digits in a name are somebody's number, unless they begin with a day.
+NAME_DIGITS = 15
 #: Digits of a telephone number, with an exit code.
 PHONE_DIGITS = range(7, 18)
 #: And so many groups of them at most: each neighbouring few are tried.
@@ -89,15 +93,17 @@ def mask(text: str) -> str:
 
 
 def mask_value(text: str) -> str:
-    """As `mask`, of a text that may be a code or a moment: those stay as they are.
-
-    Args:
-        text: A name, or the value of a column that is not known to be free text.
+    """As `mask`, of a column's value that is a code or a moment, or else running text.
 
     Returns:
         The text; the same object if nothing was found.
     """
-    return _masked(text, VALUE_FINDERS)
+    return _masked(text, FINDERS if IS_SPEECH.search(text) else VALUE_FINDERS)
+
+
+def mask_name(text: str) -> str:
+    """As `mask`, of a name with codes and moments in it, such as a file's path."""
+    return _masked(text, NAME_FINDERS)
 
 
 def _masked(text: str, finders: Finders) -> str:
@@ -258,12 +264,29 @@ def _is_spread(text: str, start: int, end: int, gap: str) -> bool:
     )
 
 
-def _phones(text: str, *, may_be_code: bool = False) -> Iterator[Span]:
+def _phones(text: str) -> Iterator[Span]:
+    for find in (_chinese_phones, _phone_runs, _called_phones):
+        yield from find(text)
+
+
+def _phones_among_codes(text: str) -> Iterator[Span]:
+    """Those that no code, digest or moment looks like by chance."""
+    for start, end in _chinese_phones(text):
+        if not IN_WORD.search(text[max(0, start - 1) : end + 1]):
+            yield start, end
+    yield from (span for span in _phone_runs(text) if WRITTEN_PHONE.match(text, *span))
+    yield from _called_phones(text)
+
+
+def _chinese_phones(text: str) -> Iterator[Span]:
     for form in (CHINESE_MOBILE, CHINESE_LANDLINE):
         yield from (match.span(1) for match in form.finditer(text))
     for match in SPREAD_MOBILE.finditer(text):
         if _is_spread(text, *match.span(), match["gap"]):
             yield match.span()
+
+
+def _phone_runs(text: str) -> Iterator[Span]:
     for match in PHONE_RUN.finditer(text):
         parts = [
             (match.start() + part.start(), match.start() + part.end())
@@ -273,12 +296,10 @@ def _phones(text: str, *, may_be_code: bool = False) -> Iterator[Span]:
             parts.pop()
         for first, (start, _) in enumerate(parts):
             near = parts[first : first + PHONE_PARTS]
-            yield from (
-                (start, end)
-                for _, end in near
-                if _is_phone_there(text, start, end)
-                and not (may_be_code and WRITTEN_PHONE.match(text, start, end) is None)
-            )
+            yield from ((start, end) for _, end in near if _is_phone_there(text, start, end))
+
+
+def _called_phones(text: str) -> Iterator[Span]:
     for match in LONG_NUMBER.finditer(text):
         if IS_PHONE_BEFORE.search(text[max(0, match.start() - CONTEXT) : match.start()]):
             yield match.span()
@@ -311,6 +332,12 @@ def _numbers(text: str) -> Iterator[Span]:
     for match in LONG_NUMBER.finditer(text):
         start, end = match.span()
         if not (_is_day(match[0]) or _is_price(text, start, end) or _is_code(text, start)):
+            yield start, end
+
+
+def _long_numbers(text: str) -> Iterator[Span]:
+    for start, end in _numbers(text):
+        if end - start >= NAME_DIGITS and not _is_day(text[start : start + 8]):
             yield start, end
 
 
@@ -351,7 +378,8 @@ FINDERS: Finders = (
 )
 #: Where codes and moments stand too.
 VALUE_FINDERS: Finders = tuple(
-    (mark, partial(_phones, may_be_code=True) if mark == PHONE_MARK else find)
+    (mark, _phones_among_codes if mark == PHONE_MARK else find)
     for mark, find in FINDERS
     if mark != NUMBER_MARK
 )
+NAME_FINDERS: Finders = (*VALUE_FINDERS, (NUMBER_MARK, _long_numbers))

@@ -30,6 +30,8 @@ ORNATE_DIGIT = re.compile("[" + "".join(map(chr, ORNATE)) + "]")
 #: Takes no place on the screen: soft hyphens, joiners, marks of direction.
 INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 _HAN = "\u4e00-\u9fff"
+#: Words with a space beside them, or Chinese: what codes and moments are not.
+IS_SPEECH = re.compile(rf"[^\W\d_]\s|\s[^\W\d_]|[{_HAN}]")
 #: Stands for what is found while the rest is looked at: neither letter, digit nor space.
 BLANK = "\ue000"
 #: Its last letters can have been taken for the end of an address before it.
@@ -117,6 +119,8 @@ _PART = r"(?:\+[ ]?)?\(?[0-9][0-9()]*"
 PHONE_PART = re.compile(_PART)
 PHONE_RUN = re.compile(rf"(?<![0-9A-Za-z.]){_PART}(?:[ \-./]{{1,2}}{_PART})*")
 PHONE_END = re.compile(r"(?![0-9A-Za-z])")
+#: A number with letters directly beside it, as in a digest.
+IN_WORD = re.compile(r"\A[A-Za-z]|[A-Za-z]\Z")
 #: As only telephone numbers are written; a run of ten digits may also be a moment or a code.
 WRITTEN_PHONE = re.compile(r"\+|\(|00[0-9]{1,3}[ \-]|[0-9]{3}([ .\-])[0-9]{3}\1[0-9]{4}(?![0-9])")
 #: A day as 2024-05-06, 2024/5/6 or 06/05/2024: digits and breaks like a number's.

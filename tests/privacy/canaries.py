@@ -75,6 +75,7 @@ schema:
       - {name: customer_id, physicalName: Id}
       - {name: opened_at, physicalName: At, logicalType: timestamp, required: true}
       - {name: body, physicalName: Body, logicalType: string}
+      - {name: side_note, physicalName: Note, logicalType: string}
 """,
     "clicks": """
 servers:
@@ -89,6 +90,9 @@ schema:
       - {name: login, physicalName: login}
       - {name: anonymous_id, physicalName: device}
       - {name: url, physicalName: url}
+      - {name: query, physicalName: search.words}
+      - {name: form, physicalName: form}
+      - {name: shoe_size, physicalName: shoe, classification: restricted}
 """,
 }
 
@@ -229,11 +233,13 @@ def _tickets(planted: Planted) -> bytes:
     parts = [planted("text", kind) for kind in ("phone", "email", "id", "card")]
     # A person's name in running text has no form by which it could be found: said in the docs.
     bad = [planted("bad text", kind) for kind in ("phone", "email", "id", "card")]
+    kinds = ("phone", "id", "card")
+    note = ["ask for " + "; ".join(planted(f"note {i}", k) for k in kinds) for i in "12"]
     return (
-        "Ticket,Id,At,Body\n"
+        "Ticket,Id,At,Body,Note\n"
         f'T1,C1,2025-02-01T10:00:00,"Call {parts[0]} or write {parts[1]}, '
-        f'no. {parts[2]} {parts[3]}"\n'
-        f'T2,C2,never,"Call {bad[0]} {bad[1]} {bad[2]} {bad[3]}."\n'
+        f'no. {parts[2]} {parts[3]}",{note[0]}\n'
+        f'T2,C2,never,"Call {bad[0]} {bad[1]} {bad[2]} {bad[3]}.",{note[1]}\n'
     ).encode()
 
 
@@ -247,6 +253,12 @@ def _events(planted: Planted) -> bytes:
     rows = [
         event("click", user=planted.values["good.key"], url=f"/x?mail={mail}"),
         event("coded url", url="/x?m=" + planted("coded", "email").replace("@", "%40")),
+        event("words", search={"words": f"shoes {planted('words', 'phone')}"}),
+        event(
+            "form",
+            form={"tel": [planted("form", "phone")], "card": planted("form", "card")},
+            shoe={"of": planted("restricted JSON", "name")},
+        ),
         event("bad click", at=planted("bad click in its column", "name")),
         event(
             "keys", **{planted("key of JSON", "email"): 1, phone: {"x": planted("inner", "name")}}
@@ -263,7 +275,7 @@ def land(landing: Path) -> Planted:
     planted = Planted()
     files = [("crm/" + name, data) for name, data in _crm(planted)]
     files.append(("till/orders.csv", _orders(planted)))
-    files.append(("desk/tickets.csv", _tickets(planted)))
+    files.append((f"desk/tickets_{planted('file', 'id')}.csv", _tickets(planted)))
     files.append(("clicks/events.jsonl", _events(planted)))
     for name, data in files:
         (landing / name).parent.mkdir(parents=True, exist_ok=True)

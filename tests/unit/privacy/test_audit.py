@@ -285,6 +285,7 @@ def test_nobody_is_named(tmp_path: Path) -> None:
         Event("access", ["Ana Nowak"]),
         Event("access", purpose="call ana@example.org"),
         Event("access", purpose="call 0171 123 45 67"),
+        Event("access", purpose="上海市世纪大道100号"),
     ],
 )
 def test_what_could_be_personal_is_refused(tmp_path: Path, event: Event) -> None:
