@@ -57,6 +57,9 @@ class MarkedYaml:
             # The parser in C: the folder of contracts is read several times a run.
             loader = yaml.CSafeLoader(text)
             node = loader.get_single_node()
+            if node:
+                # Before values are made of it: merged keys (`<<`) of merged keys unfold there.
+                self._walk(node, ())
             data = loader.construct_document(node) if node else None
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
@@ -81,7 +84,6 @@ class MarkedYaml:
                 path, 1, "the file holds no mapping", "Begin with `key: value` lines"
             )
         self.data: dict[str, Any] = data
-        self._walk(node, ())
 
     def _check_size(self, text: str) -> None:
         """Refuse what is made to exhaust memory or stack; the parser's events cost neither.

@@ -5,7 +5,9 @@ What does NOT belong here: the contract's head, its servers (`loader`).
 
 from __future__ import annotations
 
+import math
 import re
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -272,6 +274,8 @@ def _options(doc: MarkedYaml, at: Key, item: SchemaProperty) -> dict[str, Any]:
     if "timezone" in options:
         check_timezone(doc, (*here, "timezone"), options["timezone"])
 
+    _check_limits(doc, here, options, item.logicalType)
+
     def text_of(key: str) -> str | None:
         return None if options.get(key) is None else str(options[key])
 
@@ -286,6 +290,33 @@ def _options(doc: MarkedYaml, at: Key, item: SchemaProperty) -> dict[str, Any]:
         "formats": tuple(formats),
         "timezone": options.get("timezone"),
     }
+
+
+def _check_limits(doc: MarkedYaml, here: Key, options: dict[str, Any], logical: str | None) -> None:
+    """Raise a ContractError unless lengths are whole numbers, and bounds numbers or moments."""
+    for key in ("minLength", "maxLength"):
+        length = options.get(key, 0)
+        if not isinstance(length, int) or isinstance(length, bool) or not 0 <= length < 1 << 31:
+            raise doc.error((*here, key), f"{key} `{length}` is no length", "Write a whole number")
+    for key in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
+        if options.get(key) is not None and logical != "string" and not _is_bound(options[key]):
+            raise doc.error(
+                (*here, key),
+                f"{key} `{options[key]}` is no number and no moment",
+                "Write for instance 0, -1.5 or 2025-01-31",
+            )
+
+
+def _is_bound(value: Any) -> bool:
+    try:
+        return math.isfinite(float(str(value)))
+    except ValueError:
+        pass
+    try:
+        datetime.fromisoformat(str(value))
+    except ValueError:
+        return False
+    return True
 
 
 def check_timezone(doc: MarkedYaml, at: Key, name: Any) -> None:

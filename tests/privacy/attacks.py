@@ -53,11 +53,24 @@ def _laughs() -> str:
     return ten + "".join(f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12))
 
 
+def _merged_laughs() -> str:
+    """Mappings merged into mappings: 200 to the power of 5 times a thousand keys."""
+    first = "a0: &a0 {" + ",".join(f"k{i}: 1" for i in range(1000)) + "}\n"
+    merged = (f"a{i}: &a{i} {{<<: [{','.join([f'*a{i - 1}'] * 200)}]}}\n" for i in range(1, 6))
+    return first + "".join(merged)
+
+
 #: Hostile text of a whole contract -> what the refusal says.
 TEXTS = {
     "python object": (contract() + "tags: !!python/object/apply:os.system ['true']\n", "tag"),
     "python name": (contract() + "tags: !!python/name:os.system\n", "tag"),
     "billion laughs": (_laughs(), "more than 200000 values"),
+    "laughs by merged keys": (_merged_laughs(), "more than 200000 values"),
+    "merged keys 2,000 deep": (
+        "a0: &a0 {x: 1}\n"
+        + "".join(f"a{i}: &a{i} {{<<: *a{i - 1}, y{i}: 1}}\n" for i in range(1, 2000)),
+        "more than 40 levels",
+    ),
     "nested 100,000 deep": ("x: " + "[" * 100_000 + "]" * 100_000, "more than 40 levels"),
     "a value in itself": ("x: &a [*a]\n", "more than 40 levels"),
     "50 MB": ("#" * (50 << 20), "larger than"),

@@ -88,6 +88,31 @@ def test_hostile_expressions(tmp_path: Path, logic: str) -> None:
         load_contract(write(tmp_path, attacks.contract(prop=prop)))
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        *(
+            "minLength: '0 or 1 in (select 1)'",
+            "maxLength: -1",
+            "minLength: true",
+            "maxLength: 1.5",
+        ),
+        *("minimum: '0) or (1=1'", "maximum: .nan", "exclusiveMinimum: .inf", "minimum: [1]"),
+    ],
+)
+def test_limits_that_are_no_numbers(tmp_path: Path, option: str) -> None:
+    """They stand in the SQL of checks and gates."""
+    prop = f"{{name: remark, physicalName: Remark, logicalTypeOptions: {{{option}}}}}"
+    with pytest.raises(ContractError, match=r"is no length|is no number"):
+        load_contract(write(tmp_path, attacks.contract(prop=prop)))
+
+
+@pytest.mark.parametrize("option", ["minLength: 0", "minimum: -1.5", "maximum: 2025-01-31"])
+def test_limits_of_contracts(tmp_path: Path, option: str) -> None:
+    prop = f"{{name: remark, physicalName: Remark, logicalTypeOptions: {{{option}}}}}"
+    assert load_contract(write(tmp_path, attacks.contract(prop=prop))).properties
+
+
 SERVER = "{server: db, type: postgresql, database: d, schema: public}"
 
 
