@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import re
 import zlib
 from collections import deque
@@ -157,6 +158,19 @@ def _is_our_own(path: Path, landing: Path) -> bool:
     )
 
 
+def _is_kept_too(target: Path, landing: Path) -> bool:
+    """Whether a file of the landing zone is one that habitus keeps, under a second name.
+
+    Hard links to anything else are files: who may put one there could read it, and snapshots of a
+    folder are made of them.
+    """
+    seen = target.stat()
+    if seen.st_nlink == 1:
+        return False
+    kept = (path for path in landing.parent.parent.rglob("*") if _is_our_own(path, landing))
+    return any(os.path.samestat(path.lstat(), seen) for path in kept)
+
+
 def _fixed(pattern: str) -> Path:
     """The folder below which a pattern, or a plain path, can mean a file."""
     return next(p for p in Path(pattern).parents if not _GLOB.search(str(p)))
@@ -220,11 +234,8 @@ def _forbidden(target: Path, pattern: str, contract: Contract, landing: Path) ->
     is_beside = target.is_relative_to(beside) and beside.is_relative_to(zone.parent)
     if _is_our_own(target, zone) and (not is_beside or beside == zone.parent):
         return "habitus' own data, and no source"
-    if target.is_relative_to(zone) and target.stat().st_nlink > 1:
-        return (
-            "a hard link: the same file has another name, which may lie outside the landing zone. "
-            "Copy it instead"
-        )
+    if target.is_relative_to(zone) and _is_kept_too(target, zone):
+        return "a hard link to habitus' own data, and no source"
     if target.parts[1] in SYSTEM_FOLDERS:
         return f"it is in the system's own folder /{target.parts[1]}"
     said = {*_fixed(pattern).parts, *zone.parts, *beside.parts}

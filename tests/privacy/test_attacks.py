@@ -380,11 +380,14 @@ def _to(target: Callable[[Path, Path], Path]) -> Callable[[Path, Path], None]:
 
 
 def _hard(path: Path, outside: Path) -> None:
-    path.hardlink_to(outside)
+    kept = path.parents[3] / "keys" / "token"
+    kept.parent.mkdir(exist_ok=True)
+    shutil.copy(outside, kept)
+    path.hardlink_to(kept)
 
 
 LINKS = {
-    "hard link": (_hard, "a hard link: the same file has another name"),
+    "hard link": (_hard, "a hard link to habitus' own data"),
     "to a file outside": (_to(lambda _p, outside: outside), "leaves the landing zone"),
     "to /etc/passwd": (_to(lambda *_: Path("/etc/passwd")), "leaves the landing zone"),
     "to a device": (_to(lambda *_: Path("/dev/zero")), "leaves the landing zone"),
@@ -424,6 +427,15 @@ def test_links_and_devices(till: Till, tmp_path: Path, attack: str) -> None:
     assert SECRET not in str(till.raw("attributes"))
 
 
+def test_a_hard_link_to_a_file_of_others_is_a_file(
+    till: Till, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    snapshot = tmp_path_factory.mktemp("snapshots") / "b.csv"
+    snapshot.write_text(HEAD + line("R8"))
+    (till.paths.landing / "till" / "b.csv").hardlink_to(snapshot)
+    assert till.ingest().accepted == 4
+
+
 def _ingest(till: Till) -> SourceResult:
     """As `Till.ingest`, whose own checks would open the hostile file."""
     contract = till.contract()
@@ -431,7 +443,6 @@ def _ingest(till: Till) -> SourceResult:
     return result
 
 
-def test_a_linked_folder_is_not_walked_but_told(till: Till, tmp_path: Path) -> None:
 def test_links_whose_shown_names_are_one_are_two(till: Till) -> None:
     for name in ("anna", "bob"):
         (till.paths.landing / "till" / f"{name}@example.org.csv").symlink_to("/etc/passwd")
@@ -440,7 +451,7 @@ def test_links_whose_shown_names_are_one_are_two(till: Till) -> None:
         assert till.bad("file, failure_type") == [("till/‹email›", "file_link")] * 2
 
 
-def test_a_linked_folder_is_not_walked(till: Till, tmp_path: Path) -> None:
+def test_a_linked_folder_is_not_walked_but_told(till: Till, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "a.csv").write_text(HEAD + line("R9", remark=SECRET))
     (till.paths.landing / "till" / "sub").symlink_to(tmp_path / "elsewhere")

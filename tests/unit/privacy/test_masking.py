@@ -8,6 +8,7 @@ from uuid import UUID
 
 import duckdb
 import pytest
+from stdnum import ean, luhn
 
 from ingestion import mask as in_duckdb
 from privacy.masking import FINDERS, NUMBER_MARK, mask, mask_name, mask_value
@@ -139,6 +140,14 @@ def test_digests_and_uuids_stay(masking: Callable[[str], str]) -> None:
     codes = [*digests, *(str(UUID(int=drawn.getrandbits(128))) for _ in range(3000))]
     assert any(mask(code) != code for code in codes)
     assert all(masking(code) == code for code in codes)
+
+
+def test_numbers_of_articles_stay() -> None:
+    drawn = Random(7)
+    articles = [f"4{drawn.getrandbits(36):011}"[:12] for _ in range(1000)]
+    articles = [article + ean.calc_check_digit(article) for article in articles]
+    assert any(luhn.is_valid(article) for article in articles)
+    assert all(mask_value(article) == article for article in articles)
 
 
 def test_long_numbers_in_names_and_texts() -> None:
