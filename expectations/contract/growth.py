@@ -17,7 +17,7 @@ from expectations.contract.functions import LAMBDAS, SIZED
 
 #: A result stays below so many times the longest value that is read.
 LARGEST = 10_000
-#: Characters of a constant that count as one value.
+#: Characters that a value has: so many of a constant count as one.
 _CONSTANT = 100
 #: What one sign becomes at most.
 _WIDENING = {"bin": 8, "to_binary": 8} | dict.fromkeys(
@@ -78,7 +78,8 @@ def _of_function(node: dict[str, Any], bound: Sizes) -> float:
     if name in _REPLACING:
         # Each sign of the text may become all of what replaces it.
         by = children[2] if len(children) > 2 else {"class": "CONSTANT", "value": {}}
-        times = _length(by) if by["class"] == "CONSTANT" else LARGEST
+        is_written = by["class"] == "CONSTANT"
+        times = _length(by) if is_written else _CONSTANT * growth(by, bound)
         return growth(children[0], bound) * max(1, times)
     if name in SIZED:
         size = float(children[1]["value"]["value"])
