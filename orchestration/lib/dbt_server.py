@@ -243,7 +243,8 @@ def _serve_one(client: socket.socket, listener: socket.socket, manifest: Any) ->
             os._exit(1)
     for fd in (held, *fds):
         os.close(fd)
-    client.sendall(f"{child}\n".encode())
+    with contextlib.suppress(BrokenPipeError):  # a client that is gone already ends it below
+        client.sendall(f"{child}\n".encode())
     ended, _, _ = select.select([alive, client, sys.stdin], [], [])
     if alive not in ended:
         os.kill(child, signal.SIGKILL)
