@@ -1,7 +1,10 @@
 """The warm dbt is dbt to whoever calls it, and never outlives whom it serves."""
 
+import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -109,6 +112,21 @@ def test_dbt_ends_with_its_caller(
     caller.send_signal(number)
     assert gone(dbt)
     assert caller.wait(timeout=PATIENCE_SECONDS) != 0
+    done = call(server, habitus, "ls", "-s", "stg_run", "--target", "lake", *FOLDERS)
+    assert "habitus.staging" in done.communicate()[0]
+
+
+def test_a_client_gone_before_it_is_told_its_dbt_ends_nothing_else(
+    server: DbtServer, habitus: Settings
+) -> None:
+    request = {"arguments": SLOW, "environment": dict(os.environ), "folder": str(PROJECT_DIR)}
+    text = json.dumps(request).encode()
+    before = children(server.pid)
+    with socket.socket(socket.AF_UNIX) as client, Path(os.devnull).open("w") as nowhere:
+        client.connect(server.command()[-1])
+        socket.send_fds(client, [struct.pack("!I", len(text))], [nowhere.fileno()] * 2)
+        client.sendall(text)
+    assert gone(begun(server.pid, before))
     done = call(server, habitus, "ls", "-s", "stg_run", "--target", "lake", *FOLDERS)
     assert "habitus.staging" in done.communicate()[0]
 
