@@ -333,8 +333,12 @@ def _is_phone(shown: str, region: str) -> bool:
 
 
 def _addresses(text: str) -> Iterator[Span]:
-    for form in (CHINESE_ADDRESS, ENGLISH_ADDRESS):
-        yield from (match.span() for match in form.finditer(text))
+    yield from (match.span() for match in CHINESE_ADDRESS.finditer(text))
+    match = ENGLISH_ADDRESS.search(text)
+    while match:
+        yield match.span()
+        # The next one's number can pass for the end of this one's: `IL 62704-4128 Elm St`.
+        match = ENGLISH_ADDRESS.search(text, match.start() + 1)
 
 
 def _numbers(text: str) -> Iterator[Span]:

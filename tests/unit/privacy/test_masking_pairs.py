@@ -68,6 +68,8 @@ def test_whatever_is_written_is_masked_once_and_for_all(text: str) -> None:
         ("138、1234、5678、4111，1111，1111，1111", "‹phone›、‹card›"),
         ("4815-1451-1579-9306-179.6850.3827", "‹card›"),
         ("99 1234 19990101 1234", "‹id›"),
+        ("362 Park Avenue, Springfield, IL 62704-4128 Elm St, Springfield, IL 62704", "‹address›"),
+        ("4128 Elm St, Springfield, IL 62704-4128 USA", "‹address› USA"),
     ],
 )
 def test_by_example(text: str, masked: str) -> None:
