@@ -32,6 +32,10 @@ TELEMETRY_OFF = {
     "DAGSTER_DISABLE_TELEMETRY": "1",
 }
 
+# With 614 MB for two threads, bringing the stream forward by a million events ran out of memory at
+# nine million; one thread built all of it anew (python -m benchmarks.spikes --cgroup).
+THREAD_BYTES = 500e6
+
 
 class SettingsError(ValueError):
     """A setting is wrong; the message says which, why, and what to write instead."""
@@ -226,6 +230,15 @@ def _days(name: str, value: str) -> float:
     return days
 
 
+def _bytes(amount: str) -> float:
+    """What DuckDB says of memory, `1.5 GiB` for instance, in bytes."""
+    said = re.fullmatch(r"([\d.]+) (bytes?|[KMGT]iB)", amount)
+    if said is None:
+        raise SettingsError(f"DuckDB's limit is {amount!r}; set HABITUS_MEMORY_LIMIT")
+    power = "KMGT".index(said[2][0]) + 1 if said[2].endswith("iB") else 0
+    return float(said[1]) * 1024.0**power
+
+
 def default_memory_limit(four_fifths: str) -> str:
     """4 GB, or where a machine or its control group gives little, a third of that.
 
@@ -238,18 +251,35 @@ def default_memory_limit(four_fifths: str) -> str:
     Raises:
         SettingsError: that says no amount.
     """
-    said = re.fullmatch(r"([\d.]+) ([KMGT])iB", four_fifths)
-    if said is None:
-        raise SettingsError(f"DuckDB's limit is {four_fifths!r}; set HABITUS_MEMORY_LIMIT")
-    third = 0.4 * float(said[1]) * 1024 ** ("KMGT".index(said[2]) + 1)
-    return f"{int(min(third, 4e9) / 1e6)}MB"
+    return f"{int(min(0.4 * _bytes(four_fifths), 4e9) / 1e6)}MB"
+
+
+def default_threads(limit: str, cores: int) -> int:
+    """All cores, but no more than the memory can serve: each thread holds its own part of a join.
+
+    Args:
+        limit: DuckDB's memory limit, as it says it: `586.0 MiB`.
+        cores: of the machine.
+
+    Raises:
+        SettingsError: the limit says no amount.
+    """
+    return max(1, min(cores, int(_bytes(limit) / THREAD_BYTES)))
 
 
 @cache
-def _memory_limit() -> str:
+def _limit(given: str | None) -> str:
+    """DuckDB's memory limit as it understands it; without one, its own choice."""
     with duckdb.connect() as con:
+        if given is not None:
+            try:
+                con.execute("set memory_limit = ?", [given])
+            except duckdb.Error as error:
+                raise SettingsError(
+                    f"HABITUS_MEMORY_LIMIT is {given!r}; write an amount, 4GB for instance: {error}"
+                ) from error
         (found,) = con.execute("select current_setting('memory_limit')").fetchall()
-    return default_memory_limit(found[0])
+    return str(found[0])
 
 
 def settings(deployment: str | None = None) -> Settings:
@@ -263,15 +293,16 @@ def settings(deployment: str | None = None) -> Settings:
         SettingsError: a folder without contracts, or a number that is none.
     """
     env = os.environ
-    threads = _whole("HABITUS_THREADS", env.get("HABITUS_THREADS") or str(os.cpu_count() or 2))
+    memory_limit = env.get("HABITUS_MEMORY_LIMIT") or default_memory_limit(_limit(None))
+    threads = default_threads(_limit(memory_limit), os.cpu_count() or 2)
     return Settings(
         home=Path(env.get("HABITUS_HOME") or REPO / ".habitus").expanduser().resolve(),
         contracts=_contracts_folder(
             deployment or env.get("HABITUS_CONTRACTS") or DEFAULT_DEPLOYMENT
         ),
         target=env.get("HABITUS_TARGET") or "lake",
-        memory_limit=env.get("HABITUS_MEMORY_LIMIT") or _memory_limit(),
-        threads=threads,
+        memory_limit=memory_limit,
+        threads=_whole("HABITUS_THREADS", env.get("HABITUS_THREADS") or str(threads)),
         k=_whole("HABITUS_K", env.get("HABITUS_K") or "10"),
         postgres_dsn=env.get("HABITUS_POSTGRES_DSN") or None,
         keep_versions_days=_days(

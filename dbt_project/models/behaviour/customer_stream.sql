@@ -87,6 +87,7 @@ sequences as materialized (
     group by sequence, activity
 ),
 
+-- The last one before the change, whose next may be another now, and all from there on.
 standing as materialized (
     select
         stream.activity_id,
@@ -94,48 +95,35 @@ standing as materialized (
         stream.activity,
         stream.ts,
         stream.activity_occurrence,
-        stream.activity_repeated_at,
-        sequences.from_ts
+        stream.activity_repeated_at
     from {{ this }} as stream
     inner join sequences
         on
             coalesce(stream.customer, stream.activity_id) = sequences.sequence
             and stream.activity = sequences.activity
     anti join touched on stream.activity_id = touched.activity_id
+    where
+        stream.activity_repeated_at is null
+        or stream.activity_repeated_at >= sequences.from_ts
 ),
 
--- The last one before the change: its next may be another now.
-previous as (
+-- How many of each sequence stand before what follows.
+earlier as (
     select
-        sequence,
-        activity,
-        max_by(activity_id, (ts, activity_id)) as activity_id,
-        count(*) as occurrences
-    from standing
-    where ts < from_ts
-    group by sequence, activity
+        sequences.sequence,
+        sequences.activity,
+        max(standing.activity_occurrence) - 1 as occurrences
+    from sequences
+    inner join standing
+        on
+            sequences.sequence = standing.sequence
+            and sequences.activity = standing.activity
+            and standing.ts < sequences.from_ts
+    group by sequences.sequence, sequences.activity
 ),
 
 chain as (
-    select
-        activity_id,
-        sequence,
-        activity,
-        ts,
-        activity_occurrence,
-        activity_repeated_at
-    from standing
-    where ts >= from_ts
-    union all
-    select
-        standing.activity_id,
-        standing.sequence,
-        standing.activity,
-        standing.ts,
-        standing.activity_occurrence,
-        standing.activity_repeated_at
-    from standing
-    inner join previous on standing.activity_id = previous.activity_id
+    select * from standing
     union all
     select
         activity_id,
@@ -153,7 +141,7 @@ counted as materialized (
         chain.activity_id,
         chain.activity_occurrence as was_occurrence,
         chain.activity_repeated_at as was_repeated_at,
-        greatest(coalesce(previous.occurrences, 0) - 1, 0) + row_number() over (
+        coalesce(earlier.occurrences, 0) + row_number() over (
             partition by chain.sequence, chain.activity
             order by chain.ts, chain.activity_id
         ) as activity_occurrence,
@@ -162,8 +150,8 @@ counted as materialized (
             order by chain.ts, chain.activity_id
         ) as activity_repeated_at
     from chain
-    left join previous
-        on chain.sequence = previous.sequence and chain.activity = previous.activity
+    left join earlier
+        on chain.sequence = earlier.sequence and chain.activity = earlier.activity
 ),
 
 recounted as materialized (

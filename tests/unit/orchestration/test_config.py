@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestration.config import SettingsError, default_memory_limit, settings
+from orchestration.config import SettingsError, default_memory_limit, default_threads, settings
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,20 @@ def test_who_sets_a_limit_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings("cdnow").memory_limit == "3GB"
     monkeypatch.delenv("HABITUS_MEMORY_LIMIT")
     assert settings("cdnow").memory_limit.endswith("MB")
+
+
+@pytest.mark.parametrize(
+    ("limit", "cores", "threads"),
+    [("585.5 MiB", 2, 1), ("3.7 GiB", 2, 2), ("953.6 MiB", 4, 1), ("95.3 MiB", 4, 1)],
+)
+def test_little_memory_is_not_cut_up_among_threads(limit: str, cores: int, threads: int) -> None:
+    assert default_threads(limit, cores) == threads
+
+
+def test_a_limit_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HABITUS_MEMORY_LIMIT", "lots")
+    with pytest.raises(SettingsError, match="HABITUS_MEMORY_LIMIT is 'lots'"):
+        settings("cdnow")
+    monkeypatch.setenv("HABITUS_MEMORY_LIMIT", "800MB")
+    monkeypatch.delenv("HABITUS_THREADS", raising=False)
+    assert settings("cdnow").threads == 1
