@@ -75,17 +75,42 @@ final as (
     {%- endif -%}
 {%- endmacro %}
 
-{#- Rows of `now` that are not in `before`, and the other way round. -#}
-{% macro differing(now, before, columns) -%}
-    (
-        select {{ columns | join(', ') }} from {{ now }}
-        except
-        select {{ columns | join(', ') }} from {{ before }}
-    )
-    union
-    (
-        select {{ columns | join(', ') }} from {{ before }}
-        except
-        select {{ columns | join(', ') }} from {{ now }}
-    )
+{#-
+    A small relation that an increment works from, as a temporary table of the session:
+    `{% call small('name') %}` query `{% endcall %}`. Of a CTE nobody knows how small it is, and a
+    join with it puts ten million rows into memory to look up ten.
+-#}
+{% macro small(name) -%}
+    {%- do run_query('create or replace temp table ' ~ name ~ ' as ' ~ caller()) -%}
+{%- endmacro %}
+
+{#- The moment or day that a query gives, as a literal: a scan that has it skips what is older. -#}
+{% macro moment(query) -%}
+    {%- set found = run_query(query).rows[0][0] -%}
+    {{ return("cast(null as timestamp)" if found is none else "timestamp '" ~ found ~ "'") }}
+{%- endmacro %}
+
+{#- Whether a relation has rows. -#}
+{% macro has_rows(relation) -%}
+    {{ return(run_query('select 1 from ' ~ relation ~ ' limit 1').rows | length == 1) }}
+{%- endmacro %}
+
+{#- Keys whose row in `now` is not their row in `before`, or stands in one of them only. -#}
+{% macro differing_keys(now, before, key, columns) -%}
+    select
+        {%- for column in key %}
+        coalesce(now.{{ column }}, before.{{ column }}) as {{ column }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ now }} as now
+    full outer join {{ before }} as before
+        on
+            {%- for column in key %}
+            {{ 'and ' if not loop.first }}now.{{ column }} = before.{{ column }}
+            {%- endfor %}
+    where
+        now.{{ key[0] }} is null
+        or before.{{ key[0] }} is null
+        {%- for column in columns if column not in key %}
+        or now.{{ column }} is distinct from before.{{ column }}
+        {%- endfor %}
 {%- endmacro %}

@@ -59,12 +59,8 @@ final as (
     inner join occurrences on activities.activity_id = occurrences.activity_id
 )
 {% else %}
-with touched as (
-    select * from {{ touched }}
-),
-
--- From where on each sequence may have changed.
-sequences as materialized (
+{%- call small('sequences') %}
+    -- From where on each sequence may have changed.
     select
         sequence,
         activity,
@@ -74,71 +70,74 @@ sequences as materialized (
             coalesce(customer, activity_id) as sequence,
             activity,
             ts
-        from touched
+        from {{ touched }}
         where is_there
         union all
         select
             coalesce(was_customer, activity_id) as sequence,
             was_activity as activity,
             was_ts as ts
-        from touched
+        from {{ touched }}
         where was_there
     ) as moments
     group by sequence, activity
-),
-
--- The last one before the change, whose next may be another now, and all from there on.
-standing as materialized (
+{%- endcall %}
+{%- call small('standing') %}
+    -- The last one before the change, whose next may be another now, and all from there on.
     select
         stream.activity_id,
         sequences.sequence,
         stream.activity,
         stream.ts,
         stream.activity_occurrence,
-        stream.activity_repeated_at
+        stream.activity_repeated_at,
+        stream.ts < sequences.from_ts as is_earlier
     from {{ this }} as stream
     inner join sequences
         on
             coalesce(stream.customer, stream.activity_id) = sequences.sequence
             and stream.activity = sequences.activity
-    anti join touched on stream.activity_id = touched.activity_id
     where
-        stream.activity_repeated_at is null
-        or stream.activity_repeated_at >= sequences.from_ts
-),
+        (
+            stream.activity_repeated_at is null
+            or stream.activity_repeated_at >= sequences.from_ts
+        )
+        and stream.activity_id not in (select activity_id from {{ touched }})
+{%- endcall %}
+{%- call small('counted') %}
+    with chain as (
+        select
+            activity_id,
+            sequence,
+            activity,
+            ts,
+            activity_occurrence,
+            activity_repeated_at
+        from standing
+        union all
+        select
+            activity_id,
+            coalesce(customer, activity_id) as sequence,
+            activity,
+            ts,
+            cast(null as bigint) as activity_occurrence,
+            cast(null as timestamp) as activity_repeated_at
+        from {{ touched }}
+        where is_there
+    ),
 
--- How many of each sequence stand before what follows.
-earlier as (
-    select
-        sequences.sequence,
-        sequences.activity,
-        max(standing.activity_occurrence) - 1 as occurrences
-    from sequences
-    inner join standing
-        on
-            sequences.sequence = standing.sequence
-            and sequences.activity = standing.activity
-            and standing.ts < sequences.from_ts
-    group by sequences.sequence, sequences.activity
-),
+    earlier as (
+        select
+            sequence,
+            activity,
+            activity_occurrence - 1 as occurrences
+        from standing
+        where is_earlier
+    )
 
-chain as (
-    select * from standing
-    union all
-    select
-        activity_id,
-        coalesce(customer, activity_id) as sequence,
-        activity,
-        ts,
-        cast(null as bigint) as activity_occurrence,
-        cast(null as timestamp) as activity_repeated_at
-    from touched
-    where is_there
-),
-
-counted as materialized (
     select
         chain.activity_id,
+        chain.ts,
         chain.activity_occurrence as was_occurrence,
         chain.activity_repeated_at as was_repeated_at,
         coalesce(earlier.occurrences, 0) + row_number() over (
@@ -152,11 +151,11 @@ counted as materialized (
     from chain
     left join earlier
         on chain.sequence = earlier.sequence and chain.activity = earlier.activity
-),
-
-recounted as materialized (
+{%- endcall %}
+{%- call small('recounted') %}
     select
         activity_id,
+        ts,
         activity_occurrence,
         activity_repeated_at
     from counted
@@ -166,6 +165,9 @@ recounted as materialized (
             was_occurrence <> activity_occurrence
             or was_repeated_at is distinct from activity_repeated_at
         )
+{%- endcall %}
+with touched as (
+    select * from {{ touched }}
 ),
 
 arrived as (
@@ -203,6 +205,7 @@ final as (
         'changed' as _change
     from {{ this }} as stream
     inner join recounted on stream.activity_id = recounted.activity_id
+    where stream.ts >= {{ moment('select min(ts) from recounted') }}
     union all by name
     select
         activity_id,

@@ -2,18 +2,52 @@
 {{ config(materialized='increment', unique_key='session_id') }}
 {%- set since = increment_since() %}
 {%- set all_sessions = ref('int_sessions__all') %}
-with sessions as (
+{%- set versions = ref('int_orders__versions') %}
+{%- if since is not none %}
+{%- call small('changed_sessions') %}
+    {%- for kind in ['insertions', 'deletions'] %}
+    select
+        session_id,
+        customer
+    from {{ rows_since(kind, all_sessions, since) }}
+    {{ 'union' if not loop.last }}
+    {%- endfor %}
+{%- endcall %}
+{%- call small('customers') %}
+    -- Whose sessions or orders changed: nobody else's orders can belong to another session now.
+    {%- set columns = [
+        'order_id', 'customer', 'ordered_at', 'revenue', 'channel', 'is_purchase', 'is_latest',
+    ] %}
+    {%- set tables = [versions, standing('intermediate', 'int_orders__versions', since)] %}
+    select customer from changed_sessions
+    where customer is not null
+    {%- for now, before in [tables, tables | reverse | list] %}
+    union
+    select customer
+    from (
+        select {{ columns | join(', ') }} from {{ now }}
+        except
+        select {{ columns | join(', ') }} from {{ before }}
+    ) as changed_orders
+    where customer is not null
+    {%- endfor %}
+{%- endcall %}
+{%- endif %}
+with sessions as {{ 'not materialized ' if since is not none }}(
     select * from {{ all_sessions }}
     where not is_over_cap
 ),
 
 orders as (
-    select * from {{ ref('int_orders__versions') }}
+    select * from {{ versions }}
     where
         is_latest
         and is_purchase
         and customer is not null
         and coalesce(channel, 'web') not in ('store', 'phone')
+        {%- if since is not none %}
+        and customer in (select customer from customers)
+        {%- endif %}
 ),
 
 -- An order belongs to the latest session of its customer that it does not come too late for.
@@ -46,9 +80,7 @@ conversions as (
 
 {% if since is not none %}
 changed as materialized (
-    select session_id from {{ rows_since('insertions', all_sessions, since) }}
-    union
-    select session_id from {{ rows_since('deletions', all_sessions, since) }}
+    select session_id from changed_sessions
     union
     select coalesce(conversions.session_id, stood.session_id) as session_id
     from conversions
@@ -57,7 +89,7 @@ changed as materialized (
             session_id,
             revenue
         from {{ this }}
-        where is_converted
+        where is_converted and customer in (select customer from customers)
     ) as stood on conversions.session_id = stood.session_id
     where conversions.revenue is distinct from stood.revenue
 ),

@@ -9,9 +9,8 @@
 {%- set sessions = ref('int_sessions__all') %}
 {%- set records = ref('int_customer_days__records') %}
 {%- set clock = ref('int_run_clock') %}
-with
-{%- if since is none %}
-final as (
+{% if since is none %}
+with final as (
     select
         customer,
         day
@@ -19,7 +18,7 @@ final as (
     where 1 = 0
 )
 {% else %}
-changed_sessions as materialized (
+{%- call small('changed_sessions') %}
     {%- for kind in ['insertions', 'deletions'] %}
     select
         visitor,
@@ -30,9 +29,9 @@ changed_sessions as materialized (
     from {{ rows_since(kind, sessions, since) }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}
-),
-
-clocks as (
+{%- endcall %}
+{%- set mixed_from = moment('select min(started_at) from changed_sessions where not is_uniform') %}
+with clocks as (
     {{ run_days(clock, since) }}
 ),
 
@@ -64,14 +63,16 @@ final as (
             not mixed.is_uniform
             and coalesce(events.anonymous_customer_id, events.customer) = mixed.visitor
             and events.ts between mixed.started_at and mixed.ended_at
-    where events.activity_id like 'event:%'
+    where events.activity_id like 'event:%' and events.ts >= {{ mixed_from }}
     union
     select
         customer,
         day
     from (
-        {{ differing(
-            records, standing('intermediate', 'int_customer_days__records', since), ['*']
+        {{ differing_keys(
+            records, standing('intermediate', 'int_customer_days__records', since),
+            ['customer', 'day', 'known_on'],
+            adapter.get_columns_in_relation(records) | map(attribute='name')
         ) }}
     ) as differing
     union

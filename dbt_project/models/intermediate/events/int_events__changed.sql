@@ -29,89 +29,104 @@ with final as (
     where 1 = 0
 )
 {% else %}
-with loaded as (
-    select * from {{ rows_since('insertions', stg_events, since) }}
-),
-
-replaced as (
-    select event_id from {{ rows_since('deletions', stg_events, since) }}
-),
-
-changed_ids as (
-    {{ differing(
-        map, standing('intermediate', 'int_identity__map', since),
-        ['id_type', 'id_value', 'customer', 'known_at']
-    ) }}
-),
-
-changed_orders as (
+{%- call small('changed_values') %}
+    -- What was never seen before is on no event but the loaded ones.
+    select
+        changed.id_type,
+        changed.id_value
+    from (
+        {{ differing_keys(
+            map, standing('intermediate', 'int_identity__map', since),
+            ['id_type', 'id_value'], ['customer', 'known_at']
+        ) }}
+    ) as changed
+    semi join {{ standing('intermediate', 'int_identity__nodes', since) }} as nodes
+        on changed.id_type = nodes.id_type and changed.id_value = nodes.id_value
+{%- endcall %}
+{%- call small('changed_orders') %}
+    {%- set before = standing('intermediate', 'int_orders__versions', since) %}
     (
         select order_id from {{ versions }}
         except
-        select order_id from {{ standing('intermediate', 'int_orders__versions', since) }}
+        select order_id from {{ before }}
     )
     union
     (
-        select order_id from {{ standing('intermediate', 'int_orders__versions', since) }}
+        select order_id from {{ before }}
         except
         select order_id from {{ versions }}
     )
-),
-
-clocks as (
-    {{ run_days(clock, since) }}
-),
-
-changed_values as materialized (
-    select distinct
-        id_type,
-        id_value
-    from changed_ids
-),
-
-moved as materialized (
-    select stg.event_id
+{%- endcall %}
+{%- call small('days_between') %}
+    select
+        least(was_as_of, as_of) as after_day,
+        greatest(was_as_of, as_of) as last_day
+    from ({{ run_days(clock, since) }}) as clocks
+{%- endcall %}
+{%- call small('moved') %}
+    select
+        stg.event_id,
+        stg.ts
     from {{ stg_events }} as stg
-    cross join clocks
+    cross join days_between
     where
-        stg.customer_id in (select id_value from changed_values where id_type = 'customer')
-        or stg.login in (select id_value from changed_values where id_type = 'login')
-        or stg.email in (select id_value from changed_values where id_type = 'email')
-        or stg.anonymous_id in (select id_value from changed_values where id_type = 'device')
-        or stg.device_id in (select id_value from changed_values where id_type = 'device')
-        or (
-            stg.activity in ('order_completed', 'order_refunded', 'order_cancelled')
-            and stg.order_id in (select order_id from changed_orders)
-        )
-        or (
-            cast(stg.ts as date) > least(clocks.was_as_of, clocks.as_of)
-            and cast(stg.ts as date) <= greatest(clocks.was_as_of, clocks.as_of)
-        )
-),
-
-standing_moved as materialized (
-    select event_id from moved
-    except
-    select event_id from loaded
-),
-
-touched as (
-    select * from loaded
+        stg.ts >= {{ moment('select after_day from days_between') }}
+        and cast(stg.ts as date) > days_between.after_day
+        and cast(stg.ts as date) <= days_between.last_day
+    {%- if has_rows('changed_orders') %}
+    union
+    select
+        event_id,
+        ts
+    from {{ stg_events }}
+    where
+        activity in ('order_completed', 'order_refunded', 'order_cancelled')
+        and order_id in (select order_id from changed_orders)
+    {%- endif %}
+    {%- if has_rows('changed_values') %}
+    union
+    select
+        event_id,
+        ts
+    from {{ stg_events }}
+    where
+        {%- for id_type, column in [
+            ('customer', 'customer_id'), ('login', 'login'), ('email', 'email'),
+            ('device', 'anonymous_id'), ('device', 'device_id'),
+        ] %}
+        {{ 'or ' if not loop.first -}}
+        {{ column }} in (select id_value from changed_values where id_type = '{{ id_type }}')
+        {%- endfor %}
+    {%- endif %}
+{%- endcall %}
+{%- call small('standing_moved') %}
+    select moved.* from moved
+    anti join {{ rows_since('insertions', stg_events, since) }} as loaded
+        on moved.event_id = loaded.event_id
+{%- endcall %}
+{%- call small('stood') %}
+    select
+        'event:' || event_id as activity_id,
+        ts
+    from standing_moved
+    union all
+    select
+        'event:' || event_id as activity_id,
+        ts
+    from {{ rows_since('deletions', stg_events, since) }}
+{%- endcall %}
+with touched as (
+    select * from {{ rows_since('insertions', stg_events, since) }}
     union all by name
     select stg.* from {{ stg_events }} as stg
     semi join standing_moved on stg.event_id = standing_moved.event_id
+    where stg.ts >= {{ moment('select min(ts) from standing_moved') }}
 ),
 
 is_now as (
     {{ touched_events }}
 
     select * from final
-),
-
-stood as materialized (
-    select 'event:' || event_id as activity_id from standing_moved
-    union
-    select 'event:' || event_id as activity_id from replaced
 ),
 
 was as (
@@ -123,6 +138,7 @@ was as (
         coalesce(stream.anonymous_customer_id, stream.customer) as visitor
     from {{ standing('behaviour', 'customer_stream', since) }} as stream
     semi join stood on stream.activity_id = stood.activity_id
+    where stream.ts >= {{ moment('select min(ts) from stood') }}
 ),
 
 final as (

@@ -18,12 +18,8 @@ final as (
 )
 {% else %}
 {%- set before = standing('intermediate', 'int_events__records', since) %}
-changed_records as (
-    {{ differing(records, before, event_columns()) }}
-),
-
 changed_ids as materialized (
-    select distinct activity_id from changed_records
+    {{ differing_keys(records, before, ['activity_id'], event_columns()) }}
 ),
 
 is_now as (

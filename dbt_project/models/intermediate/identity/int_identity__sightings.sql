@@ -17,6 +17,49 @@
     ('stg_consents', 'valid_from', ['customer_id']),
     ('stg_profile_snapshots', 'taken_at', ['customer_id']),
 ] %}
+{#
+    Of ten million events half a million combinations are left. An increment takes those that stand,
+    and looks again only for those that an event was taken from.
+#}
+{%- set since = increment_since() %}
+{%- set stg_events = ref('stg_events') %}
+{%- set event_ids = entities | selectattr(0, 'equalto', 'stg_events') | map(attribute=2) | first %}
+{%- if since is not none %}
+{%- call small('reopened') %}
+    select distinct
+        {{ event_ids | join(',\n        ') }}
+    from {{ rows_since('deletions', stg_events, since) }}
+{%- endcall %}
+{%- set is_reopened = [] %}
+{%- for column in event_ids %}
+{%- do is_reopened.append('seen.' ~ column ~ ' is not distinct from reopened.' ~ column) %}
+{%- endfor %}
+{%- set is_reopened = is_reopened | join('\n        and ') %}
+{%- call small('event_sightings') %}
+    select
+        {{ event_ids | join(',\n        ') }},
+        ts,
+        known_at
+    from {{ standing('intermediate', 'int_identity__sightings', since) }} as seen
+    anti join reopened on {{ is_reopened }}
+    where source = 'events'
+    union all
+    select
+        {{ event_ids | join(',\n        ') }},
+        ts,
+        known_at
+    from {{ rows_since('insertions', stg_events, since) }}
+    {%- if has_rows('reopened') %}
+    union all
+    select
+        {{ event_ids | join(',\n        ') }},
+        ts,
+        known_at
+    from {{ stg_events }} as seen
+    semi join reopened on {{ is_reopened }}
+    {%- endif %}
+{%- endcall %}
+{%- endif %}
 with sightings as (
     {%- for model, moment, present in entities %}
     select
@@ -26,7 +69,7 @@ with sightings as (
         '{{ model | replace("stg_", "") | replace("_versions", "") }}' as source,
         min({{ moment }}) as ts,
         min(known_at) as known_at
-    from {{ ref(model) }}
+    from {{ 'event_sightings' if model == 'stg_events' and since is not none else ref(model) }}
     group by {{ present | join(', ') }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}

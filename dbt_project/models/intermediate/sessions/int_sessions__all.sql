@@ -11,50 +11,39 @@
 {%- set stg_events = ref('stg_events') %}
 {%- set unchanged_events = events_of('unchanged') %}
 {%- set gap = "cast(" ~ var('session_gap_minutes') ~ " as bigint) * 60000000" %}
-with
-{%- if since is none %}
-events as (
-    select * from {{ all_events }}
-),
-{% else %}
-moments as (
-    select
-        coalesce(anonymous_customer_id, identified_customer) as visitor,
-        ts
-    from {{ changed }}
-    where is_there
-    union all
-    select
-        was_visitor as visitor,
-        was_ts as ts
-    from {{ changed }}
-    where was_there
-),
-
-visitors as (
+{%- if since is not none %}
+{%- call small('visitors') %}
     select
         visitor,
         min(ts) as changed_from
-    from moments
+    from (
+        select
+            coalesce(anonymous_customer_id, identified_customer) as visitor,
+            ts
+        from {{ changed }}
+        where is_there
+        union all
+        select
+            was_visitor as visitor,
+            was_ts as ts
+        from {{ changed }}
+        where was_there
+    ) as moments
     where visitor is not null
     group by visitor
-),
-
-standing as materialized (
+{%- endcall %}
+{%- call small('standing') %}
     select
-        sessions.*,
-        visitors.changed_from,
+        sessions.session_id,
+        sessions.visitor,
+        sessions.customer,
+        sessions.started_at,
+        sessions.events,
         {{ us_between('sessions.ended_at', 'visitors.changed_from') }} <= {{ gap }} as is_reached
     from {{ this }} as sessions
     inner join visitors on sessions.visitor = visitors.visitor
-),
-
-cut_off as (
-    select session_id from standing
-    where is_reached
-),
-
-cuts as materialized (
+{%- endcall %}
+{%- call small('cuts') %}
     select
         visitors.visitor,
         least(
@@ -69,15 +58,35 @@ cuts as materialized (
     from visitors
     left join standing on visitors.visitor = standing.visitor
     group by visitors.visitor, visitors.changed_from
-),
-
-changed_standing as (
+{%- endcall %}
+{%- call small('mixed') %}
+    -- Visitors with events after their cut that did not change.
     select
-        was_visitor as visitor,
-        count(*) as events
-    from {{ changed }}
-    where was_there
-    group by was_visitor
+        cuts.visitor,
+        cuts.cut_at
+    from cuts
+    left join (
+        select
+            was_visitor as visitor,
+            count(*) as events
+        from {{ changed }}
+        where was_there
+        group by was_visitor
+    ) as changed_standing
+        on cuts.visitor = changed_standing.visitor
+    where cuts.events_after > coalesce(changed_standing.events, 0)
+{%- endcall %}
+{%- set mixed_from = moment('select min(cut_at) from mixed') %}
+{%- endif %}
+with
+{%- if since is none %}
+events as (
+    select * from {{ all_events }}
+),
+{% else %}
+cut_off as (
+    select session_id from standing
+    where is_reached
 ),
 
 -- By customer: those who share a device are counted apart.
@@ -91,21 +100,11 @@ before as (
     group by visitor, customer
 ),
 
--- Visitors with events after their cut that did not change.
-mixed as materialized (
-    select
-        cuts.visitor,
-        cuts.cut_at
-    from cuts
-    left join changed_standing on cuts.visitor = changed_standing.visitor
-    where cuts.events_after > coalesce(changed_standing.events, 0)
-),
-
 unchanged as (
     select stg.* from {{ stg_events }} as stg
     anti join {{ changed }} as changed on 'event:' || stg.event_id = changed.activity_id
     where
-        stg.ts >= (select min(cut_at) from mixed)
+        stg.ts >= {{ mixed_from }}
         and (
             coalesce(stg.anonymous_id, stg.device_id) in (select visitor from mixed)
             or coalesce(stg.anonymous_id, stg.device_id) is null
