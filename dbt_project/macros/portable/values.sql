@@ -128,3 +128,16 @@
 {% macro stable(value) -%}
     round(cast({{ value }} as double), 9)
 {%- endmacro %}
+
+{#- The integer with only this bit set, from 0 to 62. -#}
+{% macro bit(position) -%}
+    {{ adapter.dispatch('bit', 'habitus')(position) }}
+{%- endmacro %}
+
+{% macro duckdb__bit(position) -%}
+    (cast(1 as bigint) << cast({{ position }} as integer))
+{%- endmacro %}
+
+{% macro default__bit(position) -%}
+    shiftleft(cast(1 as bigint), cast({{ position }} as int))
+{%- endmacro %}

@@ -3,7 +3,8 @@
 {#
     Point in time: a row of `customer_days_known` counts for an as_of only if both its day and the
     day on which it became known are not after it. Three joins by how far they look back, because
-    most rows are browsing, which matters for weeks, and few are purchases, which matter for ever.
+    most rows are browsing, which matters for weeks, and few are purchases, which matter for ever;
+    each is one of equal days with the few pairs of a day and a cutoff.
 #}
 {%- set active = var('ml_active_days') %}
 with cutoffs as (
@@ -22,19 +23,28 @@ days as (
         on days.customer = people.customer
 ),
 
+windows as (
+    select
+        recorded.day,
+        cutoffs.as_of,
+        {{ days_between('recorded.day', 'cutoffs.as_of') }} as age_days
+    from (select distinct day from days) as recorded
+    inner join cutoffs on recorded.day <= cutoffs.as_of
+),
+
 -- Purchase days as they stood: what was cancelled or refunded by then is gone.
 purchases as (
     select
         known.customer,
-        cutoffs.as_of,
+        windows.as_of,
         known.day,
         cast(sum(known.orders) as bigint) as orders,
         cast(sum(known.revenue) as decimal(18, 2)) as revenue,
         cast(sum(known.discount) as decimal(18, 2)) as discount
     from days as known
-    inner join cutoffs on known.day <= cutoffs.as_of and known.known_on <= cutoffs.as_of
+    inner join windows on known.day = windows.day and known.known_on <= windows.as_of
     where known.orders <> 0 or known.revenue <> 0 or known.discount <> 0
-    group by known.customer, cutoffs.as_of, known.day
+    group by known.customer, windows.as_of, known.day
     having sum(known.orders) > 0
 ),
 
@@ -94,7 +104,7 @@ rhythm as (
 rare as (
     select
         known.customer,
-        cutoffs.as_of,
+        windows.as_of,
         {{ window_sum('units', 365) }} as units_365d,
         {{ window_sum('coupons', 84) }} as coupons_84d,
         {{ window_sum('coupons', 365) }} as coupons_365d,
@@ -119,34 +129,34 @@ rare as (
         {{ window_sum('unsubscribes', 365) }} as unsubscribes,
         max(case when known.nps_count > 0 then known.day end) as last_nps_on
     from days as known
-    inner join cutoffs
+    inner join windows
         on
-            known.day <= cutoffs.as_of
-            and known.known_on <= cutoffs.as_of
-            and known.day > {{ add_days('cutoffs.as_of', -365) }}
+            known.day = windows.day
+            and known.known_on <= windows.as_of
+            and {{ in_window(365) }}
     where
         known.units <> 0 or known.coupons <> 0 or known.price_base <> 0 or known.refunds <> 0
         or known.deliveries <> 0 or known.tickets <> 0 or known.bad_tickets <> 0
         or known.feedback <> 0 or known.unsubscribes <> 0
-    group by known.customer, cutoffs.as_of
+    group by known.customer, windows.as_of
 ),
 
 -- The last day with an answer, and what stood of it.
 ticket_days as (
     select
         known.customer,
-        cutoffs.as_of,
+        windows.as_of,
         known.day,
         sum(known.satisfaction_sum) as satisfaction_sum,
         sum(known.satisfaction_count) as satisfaction_count
     from days as known
-    inner join cutoffs
+    inner join windows
         on
-            known.day <= cutoffs.as_of
-            and known.known_on <= cutoffs.as_of
-            and known.day > {{ add_days('cutoffs.as_of', -365) }}
+            known.day = windows.day
+            and known.known_on <= windows.as_of
+            and {{ in_window(365) }}
     where known.satisfaction_count <> 0 or known.satisfaction_sum <> 0
-    group by known.customer, cutoffs.as_of, known.day
+    group by known.customer, windows.as_of, known.day
     having sum(known.satisfaction_count) > 0
 ),
 
@@ -178,7 +188,7 @@ last_nps as (
 recent as (
     select
         known.customer,
-        cutoffs.as_of,
+        windows.as_of,
         {%- for measure in [
             'sessions', 'page_views', 'product_views', 'products_viewed', 'searches', 'cart_adds',
             'checkouts', 'messages_delivered', 'messages_opened', 'messages_clicked',
@@ -186,33 +196,33 @@ recent as (
         {{ window_sum(measure, 28) }} as {{ measure }}_28d,
         sum(known.{{ measure }}) as {{ measure }}_84d,
         {%- endfor %}
-        count(distinct case when {{ in_window(28) }} and known.sessions > 0 then known.day end)
-            as active_days_28d,
+        {{ window_days('known.sessions > 0', 28) }} as active_days_28d,
         max(case when known.events > 0 then known.day end) as last_event_on
     from days as known
-    inner join cutoffs
+    inner join windows
         on
-            known.day <= cutoffs.as_of
-            and known.known_on <= cutoffs.as_of
-            and known.day > {{ add_days('cutoffs.as_of', -84) }}
+            known.day = windows.day
+            and known.known_on <= windows.as_of
+            and {{ in_window(84) }}
     where known.events <> 0 or known.sessions <> 0
-    group by known.customer, cutoffs.as_of
+    group by known.customer, windows.as_of
 ),
 
 -- For those silent for twelve weeks: the last event of the year, by days with events only.
 older as (
     select
         known.customer,
-        cutoffs.as_of,
+        windows.as_of,
         max(known.day) as last_event_on
     from days as known
-    inner join cutoffs
+    inner join windows
         on
-            known.day <= {{ add_days('cutoffs.as_of', -84) }}
-            and known.known_on <= cutoffs.as_of
-            and known.day > {{ add_days('cutoffs.as_of', -365) }}
+            known.day = windows.day
+            and known.known_on <= windows.as_of
+            and {{ in_window(365) }}
+            and not {{ in_window(84) }}
     where known.events > 0
-    group by known.customer, cutoffs.as_of
+    group by known.customer, windows.as_of
 ),
 
 final as (
