@@ -110,6 +110,8 @@ class OpenFile:
 #: By which a folder of the data home is known as a deployment's.
 _KEPT = ("landing", "lake", "ledger.sqlite", "vault")
 _GLOB = re.compile(r"[*?\[]")
+#: What a link must not leave: of a source in the landing zone both, of another its folder.
+_BOUNDS = ("the landing zone", "its source's folder")
 
 
 def _pattern(contract: Contract, landing: Path) -> tuple[str, list[Path], list[str]]:
@@ -207,15 +209,21 @@ def find_files(contract: Contract, landing: Path) -> list[FoundFile]:
             f"is no path that can be looked for ({type(error).__name__}). Mend servers.path in the "
             "contract"
         ) from None
-    forbidden = partial(_forbidden, pattern=pattern, contract=contract, landing=landing)
+    zone, beside = landing.resolve(), contract.path.parent.resolve()
+    forbidden = partial(_forbidden, pattern=pattern, contract=contract, zone=zone, beside=beside)
+    bounds = list(zip((root.resolve() for root in roots), _BOUNDS, strict=False))
     found = []
     for path in matches:
         if path.name.startswith(".") or REPAIRS in path.parts:
             continue
-        if path.is_dir() and not (path.is_symlink() and _leaves(path, roots)):
+        target = _target(path)
+        leaves = _leaves(target, bounds)
+        if path.is_dir() and not (path.is_symlink() and leaves):
             continue  # files of a folder are found where the pattern asks for them
         shown = path.relative_to(landing) if path.is_relative_to(landing) else path
-        fault = _fault(path, roots) or forbidden(path.resolve())
+        fault = leaves or _fault(path)
+        if fault is None and target is not None:
+            fault = forbidden(target)
         seen = stamp(path) if fault is None else None
         found.append(FoundFile(path, shown_file(shown.as_posix()), fault, seen))
     if not found:
@@ -227,9 +235,10 @@ def find_files(contract: Contract, landing: Path) -> list[FoundFile]:
     return found
 
 
-def _forbidden(target: Path, pattern: str, contract: Contract, landing: Path) -> str | None:
+def _forbidden(
+    target: Path, pattern: str, contract: Contract, zone: Path, beside: Path
+) -> str | None:
     """Why a file must not be read to which a pattern or a link leads, though no text said so."""
-    zone, beside = landing.resolve(), contract.path.parent.resolve()
     # Contracts in a deployment's own folder, and files beside them, are somebody's own.
     is_beside = target.is_relative_to(beside) and beside.is_relative_to(zone.parent)
     if _is_our_own(target, zone) and (not is_beside or beside == zone.parent):
@@ -246,21 +255,25 @@ def _forbidden(target: Path, pattern: str, contract: Contract, landing: Path) ->
     return None
 
 
-def _leaves(path: Path, roots: Sequence[Path]) -> str | None:
-    """Why a path must not be followed: it is a link that leaves where it lies; or None."""
+def _target(path: Path) -> Path | None:
+    """Where a path leads; None for a link that leads to itself."""
     try:
-        target = path.resolve(strict=False)
+        return path.resolve(strict=False)
     except (OSError, RuntimeError):
+        return None
+
+
+def _leaves(target: Path | None, bounds: Sequence[tuple[Path, str]]) -> str | None:
+    """Why a path must not be followed: it is a link that leaves where it lies; or None."""
+    if target is None:
         return "a link that leads nowhere but to itself"
-    for root, name in zip(roots, ("the landing zone", "its source's folder"), strict=False):
-        if not target.is_relative_to(root.resolve()):
+    for root, name in bounds:
+        if not target.is_relative_to(root):
             return f"a link that leaves {name}"
     return None
 
 
-def _fault(path: Path, roots: Sequence[Path]) -> str | None:
-    if reason := _leaves(path, roots):
-        return reason
+def _fault(path: Path) -> str | None:
     if not path.is_file():
         return "a link to nothing" if path.is_symlink() else "not a regular file"
     return None
