@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from expectations.results import CheckResult, Status
-from expectations.suite import TABLE, Expectation, Suite
+from expectations.suite import TABLE, WHOLE, Expectation, Suite
 
 if TYPE_CHECKING:
     from duckdb_engine import ConnectionWrapper
@@ -126,7 +126,7 @@ def _query(sql: str) -> str:
     return f"select 1 as found from ({'(select * from {batch})'.join(parts)}) as q limit 1"
 
 
-def _translate(expectation: Expectation) -> Any:
+def _translate(suite: Suite, expectation: Expectation) -> Any:
     """Our expectation as an object of the library; `meta.name` finds its result again."""
     import great_expectations.expectations as library
 
@@ -135,7 +135,7 @@ def _translate(expectation: Expectation) -> Any:
         "severity": "critical" if expectation.blocking else "warning",
     }
     if expectation.kind == "NoRows":
-        sql = str(expectation.arguments["sql"])
+        sql = str(expectation.arguments["sql"]).replace(WHOLE, f"({suite.whole or suite.sql})")
         return _no_rows_class()(unexpected_rows_query=_query(sql), **common)
     if expectation.column is not None:
         common["column"] = expectation.column
@@ -227,7 +227,7 @@ def _validate(creator: Callable[[], "ConnectionWrapper"], suite: Suite) -> Any:
     try:
         asset = source.add_query_asset("rows", query=suite.sql)
         batch = asset.add_batch_definition_whole_table("all").get_batch()
-        expectations = [_translate(e) for e in suite.expectations]
+        expectations = [_translate(suite, e) for e in suite.expectations]
         return batch.validate(
             gx.ExpectationSuite(name=suite.name, expectations=expectations),
             result_format="BOOLEAN_ONLY",

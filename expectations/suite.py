@@ -5,14 +5,16 @@ What does not belong here: anything that runs an expectation (engine.py), finds 
 modelled tables).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 GATES = ("raw", "behaviour", "features", "ml")
 
 # In SQL of `no_rows` this stands for the batch: the suite's table, or its `query`.
 TABLE = "{table}"
+# And this for all rows of the suite's part, where only those that came are the batch.
+WHOLE = "{whole}"
 ROWS = "rows"
 
 
@@ -50,6 +52,7 @@ class Suite:
         needs: entities, any one of which the deployment must have; empty means always.
         part: what of the table, when it has several suites: a source's name.
         query: SQL that reads that part; empty means the whole table.
+        whole: SQL that reads all of the part where `query` reads what came of it; else empty.
         shared: tables that several suites read, made by the first: `layer.name` -> SQL.
     """
 
@@ -59,6 +62,7 @@ class Suite:
     needs: frozenset[str] = frozenset()
     part: str = ""
     query: str = ""
+    whole: str = ""
     shared: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -86,6 +90,12 @@ class Suite:
     def sql(self) -> str:
         """SQL that reads the rows the suite is about."""
         return self.query or f"select * from {self.table}"
+
+    def of_batches(self, batches: Collection[str]) -> "Suite":
+        """The same suite on the rows of some batches; what is said of `{whole}` stays so."""
+        listed = ", ".join(f"'{batch}'" for batch in sorted(batches)) or "null"
+        query = f"select * from ({self.sql}) as part where _batch_id in ({listed})"
+        return replace(self, query=query, whole=self.sql)
 
 
 def share_of(table: str) -> str:
@@ -194,17 +204,17 @@ def no_rows(
         name: the expectation's name.
         description: what must hold.
         sql: DuckDB SQL that returns a row when something is wrong; `{table}` stands for the
-            suite's rows, other tables are written `layer.name`. Only the number of its rows is
-            ever read.
+            suite's rows, `{whole}` for all rows of its part, other tables are written
+            `layer.name`. Only the number of its rows is ever read.
         column: column it is about.
         blocking: False means that a failure is a warning.
         needs: entities, any one of which the deployment must have.
 
     Raises:
-        ValueError: the SQL does not read `{table}`.
+        ValueError: the SQL reads neither `{table}` nor `{whole}`.
     """
-    if TABLE not in sql:
-        raise ValueError(f"{name}: the SQL must read {TABLE}")
+    if TABLE not in sql and WHOLE not in sql:
+        raise ValueError(f"{name}: the SQL must read {TABLE} or {WHOLE}")
     return Expectation(
         name=name,
         kind="NoRows",

@@ -1,7 +1,8 @@
 """Raw entities: one suite for each contract, made from what the contract says.
 
 It reads what landed, after ingestion: volume, freshness, types, allowed values, ranges, and
-that no personal data got through.
+that no personal data got through. What is said of each record by itself is said of `{table}`, which
+a gate may narrow to the batches that came since it last passed; the rest is said of `{whole}`.
 
 What does not belong here: quarantine and conservation (ingestion), keys and relations (dbt).
 """
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from expectations.suite import TABLE, Expectation, Suite, filled, in_set, no_rows, rows
+from expectations.suite import ROWS, TABLE, WHOLE, Expectation, Suite, filled, in_set, no_rows
 
 if TYPE_CHECKING:
     from expectations.contract import Contract, Deployment, Entity, Property
@@ -53,12 +54,20 @@ def _suite(contract: "Contract", fed: list[str]) -> Suite:
         query=f"select * from {table} where _source = '{contract.name}'",
         shared={NEWEST: _newest(fed)},
         expectations=[
-            rows(),
+            _rows(),
             _types(entity),
             *_privacy(entity),
             *_looks(contract),
             *[e for prop in contract.properties if _is_kept(prop) for e in _conformance(prop)],
         ],
+    )
+
+
+def _rows() -> Expectation:
+    return no_rows(
+        ROWS,
+        "The source has at least 1 record.",
+        f"select 1 from (select count(*) as n from {WHOLE} as t) as counted where n = 0",
     )
 
 
@@ -132,7 +141,7 @@ def _looks(contract: "Contract") -> list[Expectation]:
                 "fresh",
                 f"The newest record is at most {contract.freshness_hours:g} hours behind the "
                 "newest of any source.",
-                f"select 1 from (select max(_known_at) as k from {TABLE}) as own, "
+                f"select 1 from (select max(_known_at) as k from {WHOLE} as t) as own, "
                 f"{NEWEST} as newest where own.k < newest.k - to_minutes({minutes})",
                 column="_known_at",
                 blocking=False,
@@ -145,7 +154,8 @@ def _looks(contract: "Contract") -> list[Expectation]:
                 "known_after_it_happened",
                 "At most 1 % of the records were known a day or more before they happened.",
                 f"select 1 from (select count(*) as n, count(*) filter (where {entity.ts} > "
-                f"_known_at + to_days(1)) as early from {TABLE}) as t where early > 0.01 * n",
+                f"_known_at + to_days(1)) as early from {WHOLE} as t) as counted "
+                "where early > 0.01 * n",
                 column=entity.ts,
                 blocking=False,
             )
@@ -158,12 +168,19 @@ def _looks(contract: "Contract") -> list[Expectation]:
 
 def _customer_shares(column: str) -> list[Expectation]:
     return [
-        filled(column, 0.01, blocking=False, name=f"{column}_somewhere"),
+        no_rows(
+            f"{column}_somewhere",
+            f"{column} is filled in at least 1% of the records.",
+            f"select 1 from (select count(*) as n, count({column}) as filled from {WHOLE} as t) "
+            "as counted where filled < 0.01 * n",
+            column=column,
+            blocking=False,
+        ),
         no_rows(
             f"{column}_not_one_value",
             f"No single {column} is on more than half of the records, if there are 1,000.",
             f"select 1 from (select {column}, count(*) as n, sum(count(*)) over () as all_n "
-            f"from {TABLE} where {column} is not null group by {column}) as t "
+            f"from {WHOLE} as t where {column} is not null group by {column}) as counted "
             "where all_n >= 1000 and n > 0.5 * all_n",
             column=column,
             blocking=False,

@@ -17,11 +17,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from orchestration.config import Settings
 from orchestration.lib.dbt_server import PROJECT_DIR, SOURCE_SUFFIXES
 from orchestration.lib.publication import read_pointer, write_atomically
+from orchestration.lib.raw_state import RawFiles, held_digest, is_only_grown, raw_files
 from orchestration.lib.warehouse import latest_snapshot, reader
 
 #: Its models read raw once, as it comes; the other entities are small, and rebuilt whole.
@@ -36,13 +35,13 @@ class Inputs:
     """What the tables were built from.
 
     Attributes:
-        files: raw files of the entity, by name: size in bytes and time of the last change in ns.
+        files: raw files of the entity.
         held: digest of the entity's records that had to wait for others.
         project: digest of the models.
         increments: how many have followed the last full build.
     """
 
-    files: dict[str, list[int]]
+    files: RawFiles
     held: str
     project: str
     increments: int = 0
@@ -77,23 +76,9 @@ def project_digest() -> str:
     return digest.hexdigest()
 
 
-def _held(lake: Path) -> str:
-    lists = sorted((lake / "held").glob("*.parquet"))
-    if not lists:
-        return ""
-    row = duckdb.execute(
-        "select coalesce(md5(string_agg(_batch_id || ':' || _row_number, ',' order by all)), '') "
-        "from read_parquet(?) where entity = ?",
-        [[str(path) for path in lists], ENTITY],
-    ).fetchone()
-    return str(row[0]) if row else ""
-
-
 def _inputs(habitus: Settings) -> Inputs:
-    folder = habitus.lake / "raw" / ENTITY
-    stats = {path.name: path.stat() for path in sorted(folder.glob("*.parquet"))}
-    files = {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
-    return Inputs(files, _held(habitus.lake), project_digest())
+    files = raw_files(habitus.lake, ENTITY)
+    return Inputs(files, held_digest(habitus.lake, ENTITY), project_digest())
 
 
 def _state(habitus: Settings) -> Path:
@@ -116,7 +101,7 @@ def _obstacles(habitus: Settings, inputs: Inputs, said: dict[str, Any]) -> Itera
         yield "other records are held than before"
     if before.increments >= MOST_INCREMENTS:
         yield f"{MOST_INCREMENTS} increments have followed the last full build"
-    if any(inputs.files.get(name) != stat for name, stat in before.files.items()):
+    if not is_only_grown(before.files, inputs.files):
         yield "raw files were removed or rewritten"
 
 
