@@ -21,13 +21,13 @@
     {%- set tables = [versions, standing('intermediate', 'int_orders__versions', since)] %}
     select customer from changed_sessions
     where customer is not null
-    {%- for now, before in [tables, tables | reverse | list] %}
+    {%- for these, others in [tables, tables | reverse | list] %}
     union
     select customer
     from (
-        select {{ columns | join(', ') }} from {{ now }}
+        select {{ columns | join(', ') }} from {{ these }}
         except
-        select {{ columns | join(', ') }} from {{ before }}
+        select {{ columns | join(', ') }} from {{ others }}
     ) as changed_orders
     where customer is not null
     {%- endfor %}
