@@ -36,6 +36,8 @@ def new_connection(habitus: Settings) -> duckdb.DuckDBPyConnection:
         ":memory:",
         config={"memory_limit": habitus.memory_limit, "threads": habitus.threads, **UNSIGNED},
     )
+    # DuckDB takes `python -m` for somebody at a keyboard, and draws among what a command says.
+    con.execute("set enable_progress_bar = false")
     load_extensions(con)
     return con
 

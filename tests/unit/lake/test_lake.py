@@ -1,6 +1,9 @@
 """`orchestration.lib.lake`: attaching, pinning, the input views and their errors."""
 
 import json
+import os
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -148,3 +151,22 @@ def test_nothing_unsigned_can_be_loaded_afterwards(tmp_path: Path) -> None:
         other.write_bytes(signed.read_bytes()[:-8] + b"unsigned")
         with pytest.raises(duckdb.IOException, match="signature"):
             con.execute(f"load '{other}'")
+
+
+def test_what_a_command_says_holds_no_progress_bar(tmp_path: Path) -> None:
+    code = (
+        "import duckdb\n"
+        "from orchestration.config import settings\n"
+        "from orchestration.lib.warehouse import new_connection\n"
+        "for con in (duckdb.connect(), new_connection(settings('cdnow'))):\n"
+        "    print(*con.execute(\"select current_setting('enable_progress_bar')\").fetchone())"
+    )
+    # So called, DuckDB takes it for somebody at a keyboard.
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "HABITUS_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["True", "False"]
