@@ -248,13 +248,14 @@ def _cards_among_codes(text: str) -> Iterator[Span]:
 
 def _spread_cards(text: str) -> Iterator[Span]:
     for match in SPREAD_CARD.finditer(text):
-        start, end = match.span(1)
-        number = "".join(filter(str.isdigit, match[1]))
-        before = text[max(0, start - CONTEXT) : start]
-        if _is_card(number, match[1], before) and _is_spread(
-            text, start, end, match["gap"] or match["wide"]
-        ):
-            yield start, end
+        if _holds_card(match) and _is_spread(text, *match.span(1), match["gap"] or match["wide"]):
+            yield match.span(1)
+
+
+def _holds_card(match: re.Match[str]) -> bool:
+    number = "".join(filter(str.isdigit, match[1]))
+    start = match.start(1)
+    return _is_card(number, match[1], match.string[max(0, start - CONTEXT) : start])
 
 
 def _is_spread(text: str, start: int, end: int, gap: str) -> bool:
@@ -262,7 +263,7 @@ def _is_spread(text: str, start: int, end: int, gap: str) -> bool:
     is_list = (
         (text[:start].endswith(gap) and text[: start - len(gap)][-1:].isdigit())
         or (text.startswith(gap, end) and text[end + len(gap) :][:1].isdigit())
-        or re.match("[.,][0-9]", text[end : end + 2])
+        or (re.match("[.,][0-9]", text[end : end + 2]) and not _begins_spread(text, end + 1))
     )
     before = text[max(0, start - CONTEXT) : start]
     return not (
@@ -271,6 +272,12 @@ def _is_spread(text: str, start: int, end: int, gap: str) -> bool:
         or IS_MEASURE_AFTER.match(text, end)
         or IS_CODE_ADJACENT.search(before)
     )
+
+
+def _begins_spread(text: str, at: int) -> bool:
+    """Whether the next such number begins here: each would take the other for the end of a list."""
+    card = SPREAD_CARD.match(text, at)
+    return SPREAD_MOBILE.match(text, at) is not None or (card is not None and _holds_card(card))
 
 
 def _phones(text: str) -> Iterator[Span]:

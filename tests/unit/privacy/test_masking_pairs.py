@@ -67,6 +67,8 @@ def test_whatever_is_written_is_masked_once_and_for_all(text: str) -> None:
         ("138,1234,5678,139,8765,4321", "‹phone›"),
         ("138、1234、5678、4111，1111，1111，1111", "‹phone›、‹card›"),
         ("4815-1451-1579-9306-179.6850.3827", "‹card›"),
+        ("6222*1879*2749*1768*837,4046,0658,6786,2048", "‹card›,‹card›"),
+        ("6222*1879*2749*1768*837,138,1234,5678", "‹card›,‹phone›"),
         ("99 1234 19990101 1234", "‹id›"),
         ("362 Park Avenue, Springfield, IL 62704-4128 Elm St, Springfield, IL 62704", "‹address›"),
         ("4128 Elm St, Springfield, IL 62704-4128 USA", "‹address› USA"),
