@@ -260,10 +260,11 @@ def _holds_card(match: re.Match[str]) -> bool:
 
 def _is_spread(text: str, start: int, end: int, gap: str) -> bool:
     """Whether groups with an odd gap are one number: no list that goes on, price, size or code."""
-    is_list = (
-        (text[:start].endswith(gap) and text[: start - len(gap)][-1:].isdigit())
-        or (text.startswith(gap, end) and text[end + len(gap) :][:1].isdigit())
-        or (re.match("[.,][0-9]", text[end : end + 2]) and not _begins_spread(text, end + 1))
+    sign = gap if text.startswith(gap, end) else text[end : end + 1]
+    follows = end + len(sign)
+    goes_on = sign in (gap, ".", ",") and text[follows : follows + 1].isdigit()
+    is_list = (text[:start].endswith(gap) and text[: start - len(gap)][-1:].isdigit()) or (
+        goes_on and not _begins_spread(text, follows)
     )
     before = text[max(0, start - CONTEXT) : start]
     return not (

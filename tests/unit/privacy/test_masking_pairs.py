@@ -35,7 +35,8 @@ def left_of(secrets: list[str], around: str, masked: str) -> list[str]:
     """Four characters in a row of a secret that can still be read."""
     shown = re.sub("‹[a-z]+›", "|", masked)  # `mail` is in `‹email›`
     pieces = [secret[at : at + 4] for secret in secrets for at in range(len(secret) - 3)]
-    return [piece for piece in pieces if piece in shown and piece not in around]
+    # Of spelled addresses in a chain the ends go with their neighbours; " at " tells nothing.
+    return [p for p in pieces if p in shown and p not in around and p != " at "]
 
 
 @settings(max_examples=600, deadline=None)
@@ -69,6 +70,7 @@ def test_whatever_is_written_is_masked_once_and_for_all(text: str) -> None:
         ("4815-1451-1579-9306-179.6850.3827", "‹card›"),
         ("6222*1879*2749*1768*837,4046,0658,6786,2048", "‹card›,‹card›"),
         ("6222*1879*2749*1768*837,138,1234,5678", "‹card›,‹phone›"),
+        ("6214，0909，4463，2199；6222，9542，6482，4426，052", "‹card›；‹card›"),
         ("99 1234 19990101 1234", "‹id›"),
         ("362 Park Avenue, Springfield, IL 62704-4128 Elm St, Springfield, IL 62704", "‹address›"),
         ("4128 Elm St, Springfield, IL 62704-4128 USA", "‹address› USA"),
