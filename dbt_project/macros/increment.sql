@@ -90,6 +90,16 @@ final as (
     {{ return("cast(null as timestamp)" if found is none else "timestamp '" ~ found ~ "'") }}
 {%- endmacro %}
 
+{#- What a table gained and what it lost since a snapshot, as one relation of some columns. -#}
+{% macro changed_since(relation, columns, since) -%}
+    {%- for kind in ['insertions', 'deletions'] %}
+    select
+        {{ columns | join(',\n        ') }}
+    from {{ rows_since(kind, relation, since) }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
 {#- Whether a relation has rows. -#}
 {% macro has_rows(relation) -%}
     {{ return(run_query('select 1 from ' ~ relation ~ ' limit 1').rows | length == 1) }}

@@ -5,13 +5,7 @@
 {%- set versions = ref('int_orders__versions') %}
 {%- if since is not none %}
 {%- call small('changed_sessions') %}
-    {%- for kind in ['insertions', 'deletions'] %}
-    select
-        session_id,
-        customer
-    from {{ rows_since(kind, all_sessions, since) }}
-    {{ 'union' if not loop.last }}
-    {%- endfor %}
+    {{ changed_since(all_sessions, ['session_id', 'customer'], since) }}
 {%- endcall %}
 {%- call small('customers') %}
     -- Whose sessions or orders changed: nobody else's orders can belong to another session now.

@@ -19,16 +19,9 @@ with final as (
 )
 {% else %}
 {%- call small('changed_sessions') %}
-    {%- for kind in ['insertions', 'deletions'] %}
-    select
-        visitor,
-        customer,
-        started_at,
-        ended_at,
-        is_uniform
-    from {{ rows_since(kind, sessions, since) }}
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
+    {{ changed_since(
+        sessions, ['visitor', 'customer', 'started_at', 'ended_at', 'is_uniform'], since
+    ) }}
 {%- endcall %}
 {%- set mixed_from = moment('select min(started_at) from changed_sessions where not is_uniform') %}
 with clocks as (
