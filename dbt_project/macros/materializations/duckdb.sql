@@ -3,6 +3,10 @@
     drop the old one in a second commit; on DuckLake a commit costs more than most of our models
     (35 to 170 ms measured), so the drop moves into the same transaction. Readers are pinned to a
     published snapshot and never see the swap.
+
+    A table that is as it should be but for its rows is filled anew instead: a new table makes
+    every connection read the whole catalogue once more, and what is asked of the version before
+    finds no statistics (.33 s to compare 27,000 orders with those before a swap, .02 s otherwise).
 #}
 {% materialization table, adapter='duckdb' %}
     {%- set target = this.incorporate(type='table') -%}
@@ -13,19 +17,58 @@
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ drop_relation_if_exists(leftover) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {% call statement('main') -%}
-        {{ create_table_as(False, staged, compiled_code) }}
-    {%- endcall %}
-    {%- if existing is not none %}
-        {{ adapter.drop_relation(existing) }}
+    {%- if can_be_filled(existing, compiled_code) %}
+        {% call statement('main') -%}
+            delete from {{ target }};
+            insert into {{ target }} by name {{ compiled_code }}
+        {%- endcall %}
+    {%- else %}
+        {% call statement('main') -%}
+            {{ create_table_as(False, staged, compiled_code) }}
+        {%- endcall %}
+        {%- if existing is not none %}
+            {{ adapter.drop_relation(existing) }}
+        {%- endif %}
+        {{ adapter.rename_relation(staged, target) }}
     {%- endif %}
-    {{ adapter.rename_relation(staged, target) }}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {% do persist_docs(target, model) %}
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [target]}) }}
 {% endmaterialization %}
+
+
+{#-
+    Whether a table has the columns, types and constraints that the model gives it now. One that is
+    brought forward is large when it is built anew, and to mark all its rows as gone takes longer.
+-#}
+{% macro can_be_filled(existing, sql) -%}
+    {%- if existing is none or not existing.is_table or should_full_refresh()
+        or config.get('materialized') != 'table' -%}
+        {{ return(false) }}
+    {%- endif -%}
+    {%- set required = [] -%}
+    {%- if config.get('contract').enforced -%}
+        {#- Raises where model and contract differ. -#}
+        {%- do get_assert_columns_equivalent(sql) -%}
+        {%- for column in model.columns.values() -%}
+            {%- if column.constraints | selectattr('type', 'equalto', 'not_null') | list -%}
+                {%- do required.append(column.name) -%}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- set wanted = [] -%}
+    {%- for column in run_query('describe ' ~ sql).rows -%}
+        {%- do wanted.append((column[0], column[1], 'NO' if column[0] in required else 'YES')) -%}
+    {%- endfor -%}
+    {%- set found = [] -%}
+    {%- for column in run_query('describe ' ~ existing).rows -%}
+        {%- do found.append((column[0], column[1], column[2])) -%}
+    {%- endfor -%}
+    {#- Their order is the contract's in the one, the query's in the other. -#}
+    {{ return(wanted | sort == found | sort) }}
+{%- endmacro %}
 
 
 {#

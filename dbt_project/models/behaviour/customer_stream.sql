@@ -102,6 +102,11 @@ final as (
             stream.activity_repeated_at is null
             or stream.activity_repeated_at >= sequences.from_ts
         )
+        -- Said once more for the scan, which knows no other table's columns.
+        and (
+            stream.activity_repeated_at is null
+            or stream.activity_repeated_at >= {{ moment('select min(from_ts) from sequences') }}
+        )
         and stream.activity_id not in (select activity_id from {{ touched }})
 {%- endcall %}
 {%- call small('counted') %}

@@ -12,7 +12,8 @@ with run as (
 
 latest as (
     {%- for model, moment in clocks %}
-    select max(greatest({{ moment }}, known_at)) as latest
+    -- Not max(greatest()): either maximum stands in the statistics of the files.
+    select greatest(max({{ moment }}), max(known_at)) as latest
     from {{ ref(model) }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}

@@ -92,7 +92,9 @@ names as (
 
 -- A device with too many customers is a kiosk: a name on it says nothing.
 kiosk_names as (
-    select distinct edges.left_id as id_value
+    select distinct
+        edges.left_id_type as id_type,
+        edges.left_id as id_value
     from edges
     inner join customers
         on customers.id_type = 'device' and edges.right_id = customers.id_value
@@ -125,7 +127,7 @@ final as (
     left join names
         on nodes.id_type = names.id_type and nodes.id_value = names.id_value
     left join kiosk_names
-        on nodes.id_type = 'device_name' and nodes.id_value = kiosk_names.id_value
+        on nodes.id_type = kiosk_names.id_type and nodes.id_value = kiosk_names.id_value
 )
 
 select * from final
