@@ -111,7 +111,7 @@ def against_truth(
     with reader(habitus) as con:
         ids = con.execute(
             "select id_value as id, customer from lake.behaviour.customer_id_map "
-            "where id_type in ('customer', 'email', 'phone', 'login', 'device') order by all"
+            "where id_type in ('customer', 'email', 'phone', 'login', 'device')"
         ).df()
     predicted = ids.merge(people[["id"]], on="id", how="outer")
     predicted["customer"] = predicted["customer"].fillna("missed:" + predicted["id"])
@@ -120,7 +120,8 @@ def against_truth(
         "exam": json.loads((habitus.truth / "exam.json").read_text()),
     }
     if backtest is not None and len(backtest) and horizon_days is not None:
-        owners = ids.merge(people, on="id")[["customer", "person"]].drop_duplicates("customer")
+        # Sorted, as of two persons taken for one customer the first stands for it.
+        owners = ids.merge(people, on="id").sort_values("id").drop_duplicates("customer")
         oracle = pd.concat(
             p_no_purchase(habitus.truth, cutoff.date(), horizon_days)
             .merge(owners, on="person")

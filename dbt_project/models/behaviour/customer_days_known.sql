@@ -32,6 +32,7 @@
     An increment does the same for the days of customers that something changed on.
 #}
 {%- if since is not none %}
+{%- set first_day = moment('select min(day) from ' ~ days) %}
 {%- call small('activities_of_days') %}
     select
         stream.activity_id,
@@ -44,7 +45,7 @@
     from {{ stream }} as stream
     semi join {{ days }} as days
         on stream.customer = days.customer and cast(stream.ts as date) = days.day
-    where stream.ts >= {{ moment('select min(day) from ' ~ days) }}
+    where stream.ts >= {{ first_day }}
 {%- endcall %}
 {%- call small('sessions_of_days') %}
     -- Who was there on these days: only what they did in mixed sessions is counted event by event.
@@ -59,7 +60,7 @@
     select sessions.* from {{ sessions }} as sessions
     semi join {{ days }} as days
         on sessions.customer = days.customer and cast(sessions.started_at as date) = days.day
-    where sessions.is_uniform
+    where sessions.is_uniform and sessions.started_at >= {{ first_day }}
     union all
     select sessions.* from {{ sessions }} as sessions
     semi join visits
@@ -67,7 +68,7 @@
             sessions.visitor = visits.visitor
             and cast(sessions.started_at as date) <= visits.day
             and cast(sessions.ended_at as date) >= visits.day
-    where not sessions.is_uniform
+    where not sessions.is_uniform and sessions.ended_at >= {{ first_day }}
 {%- endcall %}
 {%- set mixed_from = moment('select min(started_at) from sessions_of_days where not is_uniform') %}
 {%- endif %}

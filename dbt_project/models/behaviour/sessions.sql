@@ -3,21 +3,34 @@
 {%- set since = increment_since() %}
 {%- set all_sessions = ref('int_sessions__all') %}
 {%- set versions = ref('int_orders__versions') %}
+{#
+    An order comes at most a gap after the end of its session, and a session is at most as long as
+    the cap: so much is the reach. What the first change can concern is a session that began at
+    most a reach before it; all orders of such a one came later than that, and may have stood with
+    a session that began another reach before.
+#}
+{%- set minutes = var('session_gap_minutes') | int + (var('session_cap_days') | int) * 1440 %}
+{%- set reach = minutes * 60000000 %}
 {%- if since is not none %}
 {%- call small('changed_sessions') %}
-    {{ changed_since(all_sessions, ['session_id', 'customer'], since) }}
+    {{ changed_since(all_sessions, ['session_id', 'customer', 'started_at'], since) }}
 {%- endcall %}
-{%- call small('customers') %}
+{%- call small('changed_customers') %}
     -- Whose sessions or orders changed: nobody else's orders can belong to another session now.
     {%- set columns = [
         'order_id', 'customer', 'ordered_at', 'revenue', 'channel', 'is_purchase', 'is_latest',
     ] %}
     {%- set tables = [versions, standing('intermediate', 'int_orders__versions', since)] %}
-    select customer from changed_sessions
+    select
+        customer,
+        started_at as changed_at
+    from changed_sessions
     where customer is not null
     {%- for these, others in [tables, tables | reverse | list] %}
     union
-    select customer
+    select
+        customer,
+        ordered_at as changed_at
     from (
         select {{ columns | join(', ') }} from {{ these }}
         except
@@ -26,10 +39,17 @@
     where customer is not null
     {%- endfor %}
 {%- endcall %}
+{%- set first_change = '(select min(changed_at) from changed_customers)' %}
+{%- set concerned_from = moment('select ' ~ add_us(first_change, -reach)) %}
+{%- set read_from = moment('select ' ~ add_us(first_change, -2 * reach)) %}
 {%- endif %}
 with sessions as {{ 'not materialized ' if since is not none }}(
     select * from {{ all_sessions }}
-    where not is_over_cap
+    where
+        not is_over_cap
+        {%- if since is not none %}
+        and started_at >= {{ read_from }}
+        {%- endif %}
 ),
 
 orders as (
@@ -40,7 +60,8 @@ orders as (
         and customer is not null
         and coalesce(channel, 'web') not in ('store', 'phone')
         {%- if since is not none %}
-        and customer in (select customer from customers)
+        and customer in (select customer from changed_customers)
+        and ordered_at >= {{ concerned_from }}
         {%- endif %}
 ),
 
@@ -50,6 +71,7 @@ candidates as (
         orders.order_id,
         orders.revenue,
         sessions.session_id,
+        sessions.started_at,
         row_number() over (
             partition by orders.order_id
             order by sessions.started_at desc, sessions.session_id asc
@@ -68,7 +90,11 @@ conversions as (
         session_id,
         cast(sum(revenue) as decimal(18, 2)) as revenue
     from candidates
-    where candidate_rank = 1
+    where
+        candidate_rank = 1
+        {%- if since is not none %}
+        and started_at >= {{ concerned_from }}
+        {%- endif %}
     group by session_id
 ),
 
@@ -83,7 +109,10 @@ changed as materialized (
             session_id,
             revenue
         from {{ this }}
-        where is_converted and customer in (select customer from customers)
+        where
+            is_converted
+            and customer in (select customer from changed_customers)
+            and started_at >= {{ concerned_from }}
     ) as stood on conversions.session_id = stood.session_id
     where conversions.revenue is distinct from stood.revenue
 ),
