@@ -20,18 +20,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from expectations.contract import ContractError, load_deployment
-from habitus import activation, audit, keys, quarantine, rights, show
-from habitus import doctor as health
-from habitus.said import fail, plain
-from orchestration.config import REPO, Settings, SettingsError, activate, settings
-from orchestration.lib.dbt_server import warm_dbt
-from orchestration.lib.publication import (
-    LANGUAGES,
-    NothingPublishedError,
-    WarehouseBusyError,
-)
-from orchestration.lib.run_parameters import AsOfError, as_of_day
+from orchestration.lib.imports import uncollected
+
+with uncollected():
+    from expectations.contract import ContractError, load_deployment
+    from habitus import activation, audit, keys, quarantine, rights, show
+    from habitus import doctor as health
+    from habitus.said import fail, plain
+    from orchestration.config import REPO, Settings, SettingsError, activate, settings
+    from orchestration.lib.dbt_server import warm_dbt
+    from orchestration.lib.publication import (
+        LANGUAGES,
+        NothingPublishedError,
+        WarehouseBusyError,
+    )
+    from orchestration.lib.run_parameters import AsOfError, as_of_day
 
 if TYPE_CHECKING:
     from dagster import Definitions

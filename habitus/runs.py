@@ -19,6 +19,7 @@ from habitus.progress import Progress
 from ingestion.worker import start as start_worker
 from orchestration.config import Settings
 from orchestration.lib.audit import record_run_end
+from orchestration.lib.imports import uncollected
 from orchestration.lib.publication import is_held, writer
 from orchestration.lib.recovery import what_is_wrong
 from orchestration.lib.run_guard import end_dead_runs, process_tags
@@ -86,8 +87,9 @@ def _import_ahead() -> None:
     """Import what later steps need while the first ones read files and leave a core idle."""
 
     def load() -> None:
-        for name in LATER_IMPORTS:
-            import_module(name)
+        with uncollected():
+            for name in LATER_IMPORTS:
+                import_module(name)
 
     Thread(target=load, daemon=True).start()
 

@@ -13,6 +13,7 @@ the caller unpickles nothing that a hostile file may have written.
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import pickle  # noqa: TID251  only from a caller to its own worker, never from a file
@@ -42,7 +43,8 @@ from ingestion.results import ConservationError, IngestError, SourceError, Sourc
 from ingestion.source import Task, ingest_files
 
 BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    # Of what is imported nothing is garbage: to look takes longer than the import.
+    "import gc, json, sys; gc.disable(); sys.path[:] = json.loads(sys.argv[1]); "
     "from ingestion.worker import serve; serve(int(sys.argv[2]))"
 )
 #: All that a worker gets of an environment. OpenBLAS would start threads in the server.
@@ -104,6 +106,8 @@ def serve(control_fd: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the group; the caller decides
     for name in _LATER_IMPORTS:
         import_module(name)
+    gc.freeze()
+    gc.enable()
     with socket.socket(fileno=control_fd) as control:
         while True:
             head, fds, _flags, _address = socket.recv_fds(control, _HEAD.size, 1)

@@ -35,6 +35,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from orchestration.config import REPO, Settings, activate, settings
+from orchestration.lib.imports import uncollected
 
 PROJECT_DIR = REPO / "dbt_project"
 SOURCE_SUFFIXES = {".sql", ".yml", ".csv"}
@@ -270,15 +271,16 @@ def _write_manifest(parsed: Any, manifest: Path, begun: float) -> None:
 
 def main(path: str, manifest: Path, parse: list[str]) -> int:
     """Parse, say `ready`, and serve until the parent closes our standard input."""
-    from dbt.cli.main import dbtRunner  # noqa: PLC0415
+    with uncollected():
+        from dbt.cli.main import dbtRunner  # noqa: PLC0415
 
-    import orchestration.lib.dbt_plugin  # noqa: F401, PLC0415  takes a second
+        import orchestration.lib.dbt_plugin  # noqa: F401, PLC0415  takes a second
 
-    # A terminal's Ctrl-C goes to the whole group: the parent decides what it means for us. Blocked,
-    # not ignored: one that is meant for a child, and comes while it is being forked, must wait.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    begun = time.time()
-    parsed = dbtRunner().invoke(parse)
+        # A terminal's Ctrl-C goes to the whole group: the parent decides what it means for us.
+        # Blocked, not ignored: one meant for a child that is only being forked must wait.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        begun = time.time()
+        parsed = dbtRunner().invoke(parse)
     if not parsed.success:
         if parsed.exception is not None:
             print(parsed.exception)

@@ -15,7 +15,7 @@ from orchestration.config import Settings, activate
 from orchestration.config import settings as read_settings
 from orchestration.lib.dbt_server import DbtServer
 from orchestration.lib.increments import MOST_INCREMENTS, note_built, note_published, plan
-from orchestration.lib.lake import attach
+from orchestration.lib.lake import UNSIGNED, attach
 from orchestration.lib.publication import swap_pointer
 from orchestration.lib.warehouse import latest_snapshot
 
@@ -103,6 +103,34 @@ def test_an_increment_touches_only_what_changed(habitus: Settings, server: DbtSe
         ).fetchone()
         (standing,) = con.execute("select count(*) from lake.behaviour.customer_stream").fetchone()
     assert 1 <= written < standing / 2
+
+
+def test_a_table_is_filled_anew_and_replaced_where_it_is_not_what_it_should_be(
+    habitus: Settings, server: DbtServer
+) -> None:
+    built = line(habitus, server, 2, "filled")
+    for number, batch in enumerate(batches(11, 4)):
+        built.land(batch, f"b{number}")
+
+    def table_id() -> int:
+        with closing(built.connect()) as con:
+            return con.execute(
+                "select table_id from ducklake_table_info('lake') "
+                "where table_name = 'customer_id_map'"
+            ).fetchone()[0]
+
+    built.build()
+    whole, standing = built.hashes(), table_id()
+    built.build()
+    assert table_id() == standing
+    for harm in ("rename rule to reason", "drop column rule", "alter id_value drop not null"):
+        with closing(duckdb.connect(config=UNSIGNED)) as con:
+            attach(con, built.home, read_only=False)
+            con.execute(f"alter table lake.behaviour.customer_id_map {harm}")
+        built.build()
+        assert table_id() != standing, harm
+        assert built.hashes() == whole
+        standing = table_id()
 
 
 def test_of_contents_of_one_moment_the_same_one_stands(
