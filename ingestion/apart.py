@@ -17,7 +17,8 @@ from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from ingestion.files import FoundFile, OpenFile
+from ingestion.files import OpenFile
+from ingestion.find import FoundFile
 from ingestion.ledger import Ledger
 from ingestion.overview import file_results
 from ingestion.results import FileError, IngestError, SourceResult

@@ -24,7 +24,7 @@ import duckdb
 import expectations.contract
 import privacy
 from expectations.contract import load_entities
-from ingestion.files import FoundFile
+from ingestion.find import FoundFile
 from ingestion.held import held_path
 from ingestion.readers.parquet import duckdb_opens
 from ingestion.schema import ensure_raw_schemas

@@ -16,7 +16,8 @@ from pathlib import Path
 import duckdb
 
 from expectations.contract import Contract
-from ingestion.files import FoundFile, Paths, find_files
+from ingestion.files import Paths
+from ingestion.find import FoundFile, find_files
 from ingestion.results import SourceError, SourceResult
 from ingestion.settled import unfinished
 

@@ -24,7 +24,8 @@ import pyarrow.parquet as pq
 
 from expectations.contract import Contract
 from ingestion.batch import batch_id_of
-from ingestion.files import REPAIRS, FoundFile, OpenFile
+from ingestion.files import OpenFile
+from ingestion.find import REPAIRS, FoundFile
 from ingestion.ledger import Ledger
 from ingestion.quarantine import QUARANTINE_SCHEMA
 from ingestion.results import SourceResult

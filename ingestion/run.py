@@ -17,7 +17,8 @@ import pyarrow as pa
 from ingestion.batch import batch_id_of, write_chunk
 from ingestion.columns import fit, new_names, told_of
 from ingestion.compile import declared_columns
-from ingestion.files import FoundFile, OpenFile, changed, find_files, open_files
+from ingestion.files import OpenFile, changed, open_files
+from ingestion.find import FoundFile, find_files
 from ingestion.held import refresh_held
 from ingestion.ledger import FileEntry, Ledger
 from ingestion.paths import path_moment

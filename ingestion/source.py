@@ -18,7 +18,8 @@ import duckdb
 from expectations.contract import Contract
 from ingestion import mask
 from ingestion.enclosure import lock_down
-from ingestion.files import FoundFile, Paths, find_files
+from ingestion.files import Paths
+from ingestion.find import FoundFile, find_files
 from ingestion.ledger import Ledger
 from ingestion.repairs import Repairs, ingest_repair, is_repair, landed_repairs
 from ingestion.results import SourceResult

@@ -38,7 +38,7 @@ from typing import Any, BinaryIO, NoReturn
 import duckdb
 
 from ingestion.enclosure import enclose
-from ingestion.files import FoundFile
+from ingestion.find import FoundFile
 from ingestion.results import ConservationError, IngestError, SourceError, SourceResult
 from ingestion.source import Task, ingest_files
 

@@ -17,7 +17,8 @@ import duckdb
 import pyarrow as pa
 
 from expectations.contract import Source, is_reserved
-from ingestion.files import GZIP_MAGIC, FoundFile, OpenFile, inflate
+from ingestion.files import GZIP_MAGIC, OpenFile, inflate
+from ingestion.find import FoundFile
 from ingestion.readers.base import own, own_columns
 from ingestion.readers.delimited import read_delimited
 from ingestion.readers.encodings import to_utf8

@@ -12,7 +12,8 @@ from bad_inputs import GOOD, HEAD, KEY, NOW, PROPERTIES, RECORD, Till, line, lin
 
 from expectations.contract import ContractError, load_contract
 from ingestion import SourceError, ingest_entity
-from ingestion.files import find_files, open_files
+from ingestion.files import open_files
+from ingestion.find import find_files
 from ingestion.held import held_path
 
 

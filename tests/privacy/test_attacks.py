@@ -27,7 +27,7 @@ from expectations.contract.addresses import is_forbidden, resolve
 from habitus.cli import app
 from ingestion import IngestError, Paths, SourceError, SourceResult, ingest_entity, worker
 from ingestion.enclosure import lock_down
-from ingestion.files import find_files
+from ingestion.find import find_files
 from ingestion.readers.base import own
 from ingestion.review import export_quarantine
 from ingestion.source import Task, connect
