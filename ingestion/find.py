@@ -9,8 +9,9 @@ import importlib.util
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from expectations.contract import SYSTEM_FOLDERS, Contract
@@ -90,17 +91,38 @@ def _is_our_own(path: Path, landing: Path) -> bool:
     )
 
 
-def _is_kept_too(target: Path, landing: Path) -> bool:
-    """Whether a file of the landing zone is one that habitus keeps, under a second name.
+class _Kept:
+    """The files that habitus keeps, looked for once, when a file first has several links.
 
     Hard links to anything else are files: who may put one there could read it, and snapshots of a
     folder are made of them.
+
+    Args:
+        landing: The landing zone; nothing in it is kept.
     """
-    seen = target.stat()
-    if seen.st_nlink == 1:
-        return False
-    kept = (path for path in landing.parent.parent.rglob("*") if _is_our_own(path, landing))
-    return any(os.path.samestat(path.lstat(), seen) for path in kept)
+
+    def __init__(self, landing: Path) -> None:
+        self.landing = landing
+
+    def has(self, target: Path) -> bool:
+        """Whether a file of the landing zone is one that habitus keeps, under a second name."""
+        seen = target.stat()
+        return seen.st_nlink > 1 and (seen.st_dev, seen.st_ino) in self._inodes
+
+    @cached_property
+    def _inodes(self) -> frozenset[tuple[int, int]]:
+        home = self.landing.parent.parent
+        ours = [path for path in home.iterdir() if _is_our_own(path, self.landing)]
+        found = set()
+        # A link may lead back to the landing zone.
+        for part in (path for path in ours if not path.is_symlink()):
+            for folder, folders, files in os.walk(part):
+                folders[:] = [name for name in folders if Path(folder, name) != self.landing]
+                for name in files:
+                    with suppress(FileNotFoundError):  # a run's temporary file, gone meanwhile
+                        kept = os.lstat(os.path.join(folder, name))  # noqa: PTH118  for each of many
+                        found.add((kept.st_dev, kept.st_ino))
+        return frozenset(found)
 
 
 def _fixed(pattern: str) -> Path:
@@ -140,7 +162,9 @@ def find_files(contract: Contract, landing: Path) -> list[FoundFile]:
             "contract"
         ) from None
     zone, beside = landing.resolve(), contract.path.parent.resolve()
-    forbidden = partial(_forbidden, pattern=pattern, contract=contract, zone=zone, beside=beside)
+    forbidden = partial(
+        _forbidden, pattern=pattern, contract=contract, beside=beside, kept=_Kept(zone)
+    )
     bounds = list(zip((root.resolve() for root in roots), _BOUNDS, strict=False))
     found = []
     for path in matches:
@@ -166,14 +190,15 @@ def find_files(contract: Contract, landing: Path) -> list[FoundFile]:
 
 
 def _forbidden(
-    target: Path, pattern: str, contract: Contract, zone: Path, beside: Path
+    target: Path, pattern: str, contract: Contract, beside: Path, kept: _Kept
 ) -> str | None:
     """Why a file must not be read to which a pattern or a link leads, though no text said so."""
+    zone = kept.landing
     # Contracts in a deployment's own folder, and files beside them, are somebody's own.
     is_beside = target.is_relative_to(beside) and beside.is_relative_to(zone.parent)
     if _is_our_own(target, zone) and (not is_beside or beside == zone.parent):
         return "habitus' own data, and no source"
-    if target.is_relative_to(zone) and _is_kept_too(target, zone):
+    if target.is_relative_to(zone) and kept.has(target):
         return "a hard link to habitus' own data, and no source"
     if target.parts[1] in SYSTEM_FOLDERS:
         return f"it is in the system's own folder /{target.parts[1]}"

@@ -436,6 +436,28 @@ def test_a_hard_link_to_a_file_of_others_is_a_file(
     assert till.ingest().accepted == 4
 
 
+def test_what_is_kept_is_looked_for_once(
+    till: Till, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = tmp_path_factory.mktemp("snapshots")
+    folder = till.paths.landing / "till"
+    for number in range(5):
+        (snapshot / f"{number}.csv").write_text(HEAD + line(f"R{number}"))
+        (folder / f"{number}.csv").hardlink_to(snapshot / f"{number}.csv")
+    _hard(folder / "stolen", snapshot / "0.csv")
+    walked: list[Path] = []
+    walk = os.walk
+    monkeypatch.setattr(os, "walk", lambda top: walked.append(top) or walk(top))
+    faults = {f.path.name: f.fault for f in find_files(till.contract(), till.paths.landing)}
+    assert [name for name, fault in faults.items() if fault] == ["stolen"]
+    assert len(walked) == len(set(walked)) > 1  # keys, and the deployment
+    walked.clear()
+    for path in folder.glob("[0-9s]*"):
+        path.unlink()
+    find_files(till.contract(), till.paths.landing)
+    assert not walked
+
+
 def _ingest(till: Till) -> SourceResult:
     """As `Till.ingest`, whose own checks would open the hostile file."""
     contract = till.contract()
