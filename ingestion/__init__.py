@@ -12,7 +12,8 @@ records in = accepted + quarantined + exact duplicates, for each file.
 from ingestion.files import Paths
 from ingestion.held import refresh_held
 from ingestion.ingest import ingest_entity
-from ingestion.overview import PendingFile, ledger_totals, pending_files, quarantine_counts
+from ingestion.overview import ledger_totals, quarantine_counts
+from ingestion.pending import PendingFile, pending_files
 from ingestion.replay import Replayed, ReplayError, read_again, replay_file
 from ingestion.results import IngestError, SourceError, SourceResult
 from ingestion.schema import ensure_raw_schemas

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from ingestion.find import FoundFile
 from ingestion.results import FileError
-from ingestion.settled import stamp, unfinished
+from ingestion.settled import Stamp, stamp, unfinished
 
 GZIP_MAGIC = b"\x1f\x8b"
 #: zip and xlsx, Parquet, PDF, zstd, bzip2, 7z, xz, old Office, rar, Avro, pictures, programs,
@@ -74,6 +74,7 @@ class OpenFile:
         error: Why it cannot be read as a whole, or None.
         held: Why it must wait for a later run, or None.
         line_starts: Where the file's lines begin, if its text became other bytes.
+        stamp: What the file system says of it, if it said the same before and after it was read.
     """
 
     found: FoundFile
@@ -83,6 +84,7 @@ class OpenFile:
     error: FileError | None = None
     held: str | None = None
     line_starts: npt.NDArray[np.int64] | None = None
+    stamp: Stamp | None = None
 
 
 def inflate(data: bytes) -> bytes:
@@ -133,6 +135,7 @@ def _open(
             return OpenFile(found, "", 0, held=held)
         opened = _read(found, is_parquet, known)
         opened.held = changed(found)
+        opened.stamp = found.seen if found.seen == stamp(found.path) else None
     except OSError as error:
         return OpenFile(found, "", 0, held=f"it cannot be read now ({type(error).__name__})")
     return opened
@@ -147,10 +150,10 @@ def _unread(found: FoundFile) -> str:
 def changed(found: FoundFile) -> str | None:
     """Why a file that has been read must be read again later: it is not what it was; or None."""
     try:
-        same = found.seen is None or stamp(found.path) == found.seen
+        grew = found.seen is not None and stamp(found.path).grew_from(found.seen)
     except OSError:
-        same = False
-    return None if same else "it changed while it was read"
+        grew = True
+    return "it changed while it was read" if grew else None
 
 
 def _read(found: FoundFile, is_parquet: bool, known: Callable[[str], bool]) -> OpenFile:

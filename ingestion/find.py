@@ -36,7 +36,7 @@ class FoundFile:
         path: Where it is.
         shown: Its path as messages and the ledger show it: below landing where it is there.
         fault: Why it must not be read (a link that leaves the landing zone), or None.
-        seen: Its size and time of change when it was found.
+        seen: What the file system said of it when it was found.
     """
 
     path: Path

@@ -4,19 +4,26 @@ What does NOT belong here: the batches themselves (`batch`). No value of a recor
 
 A batch is entered as `writing` before its first byte, and as `done` in one transaction with its
 files. Whatever a crash leaves in between is known by that entry, and removed at the next start.
+
+As git's index does, it remembers what the file system said of each file that was read: a file of
+which that is still said is not opened again. This only spares work. Which contents have been read
+is said by `files` alone.
 """
 
 from __future__ import annotations
 
 import fcntl
 import sqlite3
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ingestion.find import FoundFile
 from ingestion.results import IngestError
+from ingestion.settled import Stamp
 
 #: The form of what stands beside the ledger in raw; in SQLite's `user_version`. 1: a record's hash
 #: is that of its named values. 0: of its values in a row, which two records may have in common.
@@ -40,6 +47,10 @@ create table if not exists columns (
 create table if not exists copies (
     source text not null, sha256 text not null, path text not null, run_id text not null,
     found_at text not null, primary key (source, sha256, path)
+);
+create table if not exists stamps (
+    source text not null, sha256 text not null, path text not null, stamp text not null,
+    primary key (source, sha256, path)
 );
 create table if not exists watermarks (
     source text primary key, value text, kind text, updated_at text not null
@@ -118,10 +129,27 @@ class Ledger:
     @contextmanager
     def writing(self, source: str) -> Iterator[None]:
         """Hold the source: a second ingestion of it, in any process, waits here."""
-        lock = self._path.with_name(f"{self._path.name}.{source}.lock")
-        with lock.open("w") as handle:
+        with self._lock(source).open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("begin immediate")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("rollback")
+            raise
+        self._db.execute("commit")
+
+    def _insert(self, what: str, rows: Sequence[tuple[str, ...]]) -> None:
+        if rows:  # else nobody has to wait for who writes
+            with self._transaction():
+                self._db.executemany(f"insert {what}", rows)
+
+    def _lock(self, source: str) -> Path:
+        return self._path.with_name(f"{self._path.name}.{source}.lock")
 
     def known(self, source: str) -> set[str]:
         """Content hashes that have been read for a source."""
@@ -133,21 +161,58 @@ class Ledger:
 
         The contents that have been read are its keys.
         """
-        found: dict[str, list[str]] = {}
-        for table in ("files", "copies"):
-            for sha256, path in self._db.execute(
-                f"select sha256, path from {table} where source = ? order by rowid", (source,)
-            ):
-                found.setdefault(sha256, []).append(path)
+        query = "select sha256, path from {} where source = ? order by rowid"
+        read = self._db.execute(query.format("files"), (source,))
+        found = {sha256: [path] for sha256, path in read}
+        for sha256, path in self._db.execute(query.format("copies"), (source,)):
+            if sha256 in found:  # else it was let be read again
+                found[sha256].append(path)
         return found
 
     def copies(
         self, source: str, found: Sequence[tuple[str, str]], run_id: str, now: datetime
     ) -> None:
         """Enter further names, (hash, path), of contents that have been read."""
-        self._db.executemany(
-            "insert or ignore into copies values (?, ?, ?, ?, ?)",
+        self._insert(
+            "or ignore into copies values (?, ?, ?, ?, ?)",
             [(source, sha256, path, run_id, now.isoformat()) for sha256, path in found],
+        )
+
+    def to_open(self, source: str, found: Sequence[FoundFile]) -> list[FoundFile]:
+        """Files of a source but those known unopened: by their stamp, as one of their names."""
+        paths = self.paths(source)
+        rows = self._db.execute(
+            "select sha256, path, stamp from stamps where source = ?", (source,)
+        )
+        known = {(path, stamp) for sha256, path, stamp in rows if path in paths.get(sha256, ())}
+        return [
+            file
+            for file in found
+            if file.seen is None or (file.shown, file.seen.digest) not in known
+        ]
+
+    def moment(self, source: str) -> int:
+        """Nanoseconds now, by the ledger's file system or by our clock, whichever is behind.
+
+        The landing zone is most often on that file system, whose clock may be a server's.
+        """
+        lock = self._lock(source)
+        lock.touch()
+        return min(lock.stat().st_mtime_ns, time.time_ns())
+
+    def remember(self, source: str, read: Iterable[tuple[str, str, Stamp]], moment: int) -> None:
+        """Remember stamps, (hash, path, stamp), of files that were read after a moment.
+
+        One that is not clearly older than the moment could be that of other bytes too, written just
+        after: such a file is opened again. So is one whose times lie ahead of the clock.
+        """
+        self._insert(
+            "or replace into stamps values (?, ?, ?, ?)",
+            [
+                (source, sha256, path, stamp.digest)
+                for sha256, path, stamp in read
+                if stamp.is_before(moment)
+            ],
         )
 
     def raw_batches(self, source: str) -> list[str]:
@@ -178,18 +243,13 @@ class Ledger:
         Its batch is unfinished again, so that the next start removes what it has left.
         """
         which = "from files where source = ? and sha256 = ? and status = 'quarantined'"
-        self._db.execute("begin immediate")
-        try:
+        with self._transaction():
             self._db.execute(
                 "update batches set status = 'writing' "
                 f"where batch_id in (select batch_id {which})",
                 (source, sha256),
             )
             self._db.execute(f"delete {which}", (source, sha256))
-        except BaseException:
-            self._db.execute("rollback")
-            raise
-        self._db.execute("commit")
 
     def begin(self, batch_id: str, source: str, run_id: str, now: datetime) -> None:
         """Enter a batch before it is written."""
@@ -211,8 +271,7 @@ class Ledger:
         watermark: tuple[str, str] | None = None,
     ) -> None:
         """Enter batches as done, with their files and the watermark, in one transaction."""
-        self._db.execute("begin immediate")
-        try:
+        with self._transaction():
             for batch_id, wrote in zip(batch_ids, wrote_raw, strict=True):
                 self._db.execute(
                     "update batches set status = 'done', finished_at = ?, "
@@ -245,10 +304,6 @@ class Ledger:
                     "insert or replace into watermarks values (?, ?, ?, ?)",
                     (source, *watermark, now.isoformat()),
                 )
-        except BaseException:
-            self._db.execute("rollback")
-            raise
-        self._db.execute("commit")
 
     def watermark(self, source: str) -> tuple[str, str] | None:
         """(value as text, its type) up to which a source has been read."""

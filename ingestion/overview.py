@@ -1,44 +1,21 @@
-"""What the ledger and the quarantine hold, for people and for the sensor; reads only.
+"""What the ledger and the quarantine hold, for people; reads only.
 
-What does NOT belong here: reading sources, or changing either.
+What does NOT belong here: reading sources (`pending`, `run`), or changing either.
 """
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
-from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
 from expectations.contract import Contract
-from ingestion.files import Paths
-from ingestion.find import FoundFile, find_files
-from ingestion.results import SourceError, SourceResult
-from ingestion.settled import unfinished
+from ingestion.results import SourceResult
 
 COUNTS = ("records_in", "accepted", "quarantined", "duplicates")
-
-
-@dataclass(frozen=True)
-class PendingFile:
-    """A file that has landed and is not in the ledger.
-
-    Attributes:
-        source: the contract's name.
-        shown: its path as messages show it.
-        sha256: of its bytes, in hex.
-        generation: how often other bytes of this path were read before.
-    """
-
-    source: str
-    shown: str
-    sha256: str
-    generation: int
 
 
 def ledger_totals(ledger: Path) -> dict[str, dict[str, int]]:
@@ -80,53 +57,3 @@ def quarantine_counts(quarantine: Path) -> dict[str, dict[str, int]]:
     for source, failure, count in rows:
         found.setdefault(str(source), {})[str(failure)] = int(count)
     return found
-
-
-def pending_files(contracts: Sequence[Contract], paths: Paths) -> list[PendingFile]:
-    """Files whose content the ledger does not know, of all local sources.
-
-    A file that the ledger has under the same path and size, and that has not changed since, is
-    not read again; every other one is hashed.
-    """
-    known: dict[tuple[str, str], list[tuple[int, str, float]]] = {}
-    hashes: dict[str, set[str]] = {}
-    if paths.ledger.exists():
-        with closing(sqlite3.connect(f"file:{paths.ledger}?mode=ro", uri=True)) as db:
-            for source, shown, size, sha, seconds in db.execute(
-                "select source, path, bytes, sha256, "
-                "cast(strftime('%s', ingested_at) as integer) from files"
-            ):
-                known.setdefault((source, shown), []).append((size, sha, seconds))
-                hashes.setdefault(source, set()).add(sha)
-    return list(_pending(contracts, paths, known, hashes))
-
-
-def _pending(
-    contracts: Sequence[Contract],
-    paths: Paths,
-    known: dict[tuple[str, str], list[tuple[int, str, float]]],
-    hashes: dict[str, set[str]],
-) -> Iterator[PendingFile]:
-    for contract in contracts:
-        for file in _found(contract, paths.landing):
-            before = known.get((contract.name, file.shown), [])
-            # What must not be read, or is still being written, is nothing to run for.
-            if file.fault is not None or unfinished(file.path, contract.source.settle_seconds):
-                continue
-            stat = file.path.stat()
-            if any(size == stat.st_size and stat.st_mtime < when for size, _, when in before):
-                continue
-            with file.path.open("rb") as opened:
-                sha = hashlib.file_digest(opened, "sha256").hexdigest()
-            if sha not in hashes.get(contract.name, set()):
-                yield PendingFile(contract.name, file.shown, sha, len(before))
-
-
-def _found(contract: Contract, landing: Path) -> list[FoundFile]:
-    """The files of a local source; none yet is not an error for somebody who only looks."""
-    if contract.source.type != "local":
-        return []
-    try:
-        return find_files(contract, landing)
-    except SourceError:
-        return []

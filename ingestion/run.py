@@ -18,7 +18,7 @@ from ingestion.batch import batch_id_of, write_chunk
 from ingestion.columns import fit, new_names, told_of
 from ingestion.compile import declared_columns
 from ingestion.files import OpenFile, changed, open_files
-from ingestion.find import FoundFile, find_files
+from ingestion.find import FoundFile
 from ingestion.held import refresh_held
 from ingestion.ledger import FileEntry, Ledger
 from ingestion.paths import path_moment
@@ -30,6 +30,7 @@ from ingestion.readers.lines import prepare, read_lines, sampled_keys
 from ingestion.readers.parquet import footer, read_parquet
 from ingestion.results import ConservationError, FileError, FileHeld, SourceResult
 from ingestion.session import CORRECTIONS, ChunkFile, Counts, Session
+from ingestion.settled import Stamp
 from ingestion.whole import refusal
 
 #: A chunk is closed when it holds so many bytes of text, or records.
@@ -77,10 +78,8 @@ class SourceRun:
                 "they keep what it said"
             )
 
-    def local(self, found: Sequence[FoundFile] | None = None) -> SourceResult:
-        """Ingest the files that are new by content, of those given or of all that are found."""
-        if found is None:
-            found = find_files(self.contract, self.session.paths.landing)
+    def local(self, found: Sequence[FoundFile]) -> SourceResult:
+        """Ingest the files that are new by content, of those given."""
         form = self.contract.source.format
         waiting: list[OpenFile] = []
         size = 0
@@ -112,19 +111,20 @@ class SourceRun:
 
     def _new(self, found: Sequence[FoundFile]) -> Iterator[OpenFile]:
         """Files whose content has not been read; those that must wait, and copies, are told of."""
-        paths = self.ledger.paths(self.contract.name)
+        name, source = self.contract.name, self.contract.source
+        is_parquet, rest = source.format == "parquet", source.settle_seconds
+        moment = self.ledger.moment(name)
+        paths = self.ledger.paths(name)
         copies: list[tuple[str, str]] = []
-        source = self.contract.source
-        for opened in open_files(
-            found,
-            source.format == "parquet",
-            paths.__contains__,
-            rest_seconds=source.settle_seconds,
-        ):
+        stamps: list[tuple[str, str, Stamp]] = []
+        for opened in open_files(found, is_parquet, paths.__contains__, rest_seconds=rest):
             shown = opened.found.shown
             if opened.held is not None:
                 self._hold(opened.found, opened.held)
-            elif opened.sha256 not in paths:
+                continue
+            if opened.stamp is not None:
+                stamps.append((opened.sha256, shown, opened.stamp))
+            if opened.sha256 not in paths:
                 paths[opened.sha256] = [shown]
                 yield opened
             elif shown not in paths[opened.sha256]:
@@ -134,8 +134,8 @@ class SourceRun:
                     f"{shown}: not read, its bytes are those of {paths[opened.sha256][0]} "
                     f"(sha256 {opened.sha256})"
                 )
-        if copies:
-            self.ledger.copies(self.contract.name, copies, self.session.run_id, self.session.now)
+        self.ledger.copies(name, copies, self.session.run_id, self.session.now)
+        self.ledger.remember(name, stamps, moment)
 
     def postgres(self, server: duckdb.DuckDBPyConnection, dsn: str) -> SourceResult:
         """Ingest the rows of a PostgreSQL table that are new by watermark, or by content.

@@ -81,13 +81,15 @@ def session_of(task: Task, con: duckdb.DuckDBPyConnection) -> Session:
 
 
 def files_of(task: Task) -> list[FoundFile]:
-    """The source's files in the order in which they are read: repairs come last.
+    """Files of the source that may be new, in the order in which they are read: repairs come last.
 
     Raises:
         SourceError: If the source has no file.
     """
-    landing = task.paths.landing
-    return [*find_files(task.contract, landing), *landed_repairs(task.contract, landing)]
+    contract, landing = task.contract, task.paths.landing
+    found = find_files(contract, landing)
+    with closing(Ledger(task.paths.ledger)) as ledger:
+        return [*ledger.to_open(contract.name, found), *landed_repairs(contract, landing)]
 
 
 class _Told(list[FoundFile]):
