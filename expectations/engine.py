@@ -139,7 +139,7 @@ def _translate(suite: Suite, expectation: Expectation) -> Any:
         "severity": "critical" if expectation.blocking else "warning",
     }
     if expectation.kind == "NoRows":
-        sql = str(expectation.arguments["sql"]).replace(WHOLE, f"({suite.whole or suite.sql})")
+        sql = str(expectation.arguments["sql"]).replace(WHOLE, f"({suite.whole})")
         return _no_rows_class()(unexpected_rows_query=_query(sql), **common)
     if expectation.column is not None:
         common["column"] = expectation.column

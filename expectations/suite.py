@@ -5,7 +5,7 @@ What does not belong here: anything that runs an expectation (engine.py), finds 
 modelled tables).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -51,8 +51,8 @@ class Suite:
         expectations: at least one; the first is a row count, so that no empty table passes.
         needs: entities, any one of which the deployment must have; empty means always.
         part: what of the table, when it has several suites: a source's name.
-        query: SQL that reads that part; empty means the whole table.
-        whole: SQL that reads all of the part where `query` reads what came of it; else empty.
+        where: SQL condition of that part; empty means the whole table.
+        came: the view of what came of the table, where the batch is that alone; else empty.
         shared: tables that several suites read, made by the first: `layer.name` -> SQL.
     """
 
@@ -61,8 +61,8 @@ class Suite:
     expectations: Sequence[Expectation]
     needs: frozenset[str] = frozenset()
     part: str = ""
-    query: str = ""
-    whole: str = ""
+    where: str = ""
+    came: str = ""
     shared: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -89,13 +89,19 @@ class Suite:
     @property
     def sql(self) -> str:
         """SQL that reads the rows the suite is about."""
-        return self.query or f"select * from {self.table}"
+        return self._of(self.came or self.table)
 
-    def of_batches(self, batches: Collection[str]) -> "Suite":
-        """The same suite on the rows of some batches; what is said of `{whole}` stays so."""
-        listed = ", ".join(f"'{batch}'" for batch in sorted(batches)) or "null"
-        query = f"select * from ({self.sql}) as part where _batch_id in ({listed})"
-        return replace(self, query=query, whole=self.sql)
+    @property
+    def whole(self) -> str:
+        """SQL that reads all rows of the part, whatever came."""
+        return self._of(self.table)
+
+    def _of(self, table: str) -> str:
+        return f"select * from {table}" + (f" where {self.where}" if self.where else "")
+
+    def of_what_came(self, view: str) -> "Suite":
+        """The same suite on the rows of a view; what is said of `{whole}` stays so."""
+        return replace(self, came=view)
 
 
 def share_of(table: str) -> str:

@@ -6,9 +6,7 @@ What does not belong here: how good they are (ml).
 from expectations.suite import TABLE, Suite, between, no_rows, rows_when
 
 # The tables keep earlier days too; the gate looks at what this run made.
-_CURRENT = (
-    "select * from ml.behaviour_clusters where as_of = (select max(as_of) from marts.ml_cutoffs)"
-)
+_CURRENT = "as_of = (select max(as_of) from marts.ml_cutoffs)"
 _HAS_FEATURES = (
     "exists (select 1 from marts.ml_features "
     "where as_of = (select max(as_of) from marts.ml_cutoffs))"
@@ -17,7 +15,7 @@ _HAS_FEATURES = (
 SUITE = Suite(
     table="ml.behaviour_clusters",
     gate="ml",
-    query=_CURRENT,
+    where=_CURRENT,
     needs=frozenset({"orders", "order_items"}),
     expectations=[
         rows_when(_HAS_FEATURES, "Where there are features on the newest day, there are clusters."),

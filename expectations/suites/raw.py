@@ -46,12 +46,11 @@ def build(deployment: "Deployment", entities: "Mapping[str, Entity]") -> tuple[S
 
 def _suite(contract: "Contract", fed: list[str]) -> Suite:
     entity = contract.entity
-    table = f"raw.{entity.name}"
     return Suite(
-        table=table,
+        table=f"raw.{entity.name}",
         gate="raw",
         part=contract.name,
-        query=f"select * from {table} where _source = '{contract.name}'",
+        where=f"_source = '{contract.name}'",
         shared={NEWEST: _newest(fed)},
         expectations=[
             _rows(),

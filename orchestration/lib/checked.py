@@ -9,13 +9,14 @@ What does not belong here: what is expected (expectations/suites/raw.py).
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from expectations.suite import Suite
 from ingestion.session import CORRECTIONS
 from orchestration.config import Settings
+from orchestration.lib.lake import CAME
 from orchestration.lib.publication import write_atomically
 from orchestration.lib.raw_state import held_digest, is_only_grown, raw_files
 
@@ -42,7 +43,7 @@ def raw_state(habitus: Settings, suites: Sequence[Suite]) -> dict[str, Any]:
 
 
 def _came(before: dict[str, Any] | None, now: dict[str, Any]) -> list[str] | None:
-    """Batches that are new; None where more than that has changed."""
+    """Files that are new; None where more than that has changed."""
     if before is None or before["held"] != now["held"]:
         return None
     if not is_only_grown(before["files"], now["files"]):
@@ -51,27 +52,33 @@ def _came(before: dict[str, Any] | None, now: dict[str, Any]) -> list[str] | Non
     # What corrects records of other batches is named by them.
     if any(name.startswith(CORRECTIONS) for name in names):
         return None
-    return [Path(name).stem for name in names]
+    return names
 
 
-def of_what_came(habitus: Settings, suites: Sequence[Suite], state: dict[str, Any]) -> list[Suite]:
-    """The suites, each narrowed to the batches that no gate has let through yet.
+def what_came(habitus: Settings, state: dict[str, Any]) -> dict[str, list[str]]:
+    """Of each entity of which only that needs a look, its files that no gate has let through yet.
 
     Args:
         habitus: activated settings.
-        suites: of the raw gate.
         state: as `raw_state` gives it.
     """
     path = _path(habitus)
     said = json.loads(path.read_text()) if path.exists() else None
     if said is None or said["suites"] != state["suites"]:
-        return list(suites)
-    narrowed = []
-    for suite in suites:
-        entity = _entity(suite)
-        came = _came(said["entities"].get(entity), state["entities"][entity])
-        narrowed.append(suite if came is None else suite.of_batches(came))
-    return narrowed
+        return {}
+    found = {
+        entity: _came(said["entities"].get(entity), now)
+        for entity, now in state["entities"].items()
+    }
+    return {entity: names for entity, names in found.items() if names is not None}
+
+
+def narrowed(suites: Sequence[Suite], came: Collection[str]) -> list[Suite]:
+    """The suites, those of the entities read from the views of what came (lake.py)."""
+    return [
+        suite.of_what_came(f"{CAME}.{_entity(suite)}") if _entity(suite) in came else suite
+        for suite in suites
+    ]
 
 
 def note_checked(habitus: Settings, state: dict[str, Any]) -> None:

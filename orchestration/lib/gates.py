@@ -3,7 +3,7 @@
 What does not belong here: what is expected (expectations/suites).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 import dagster as dg
@@ -16,7 +16,7 @@ from expectations.results import TableOutcome, by_table
 from expectations.runner import applicable, mount, run_suites
 from expectations.suite import Suite
 from orchestration.config import Settings
-from orchestration.lib.checked import note_checked, of_what_came, raw_state
+from orchestration.lib.checked import narrowed, note_checked, raw_state, what_came
 from orchestration.lib.lake import ALIAS, attach, create_input_views
 from orchestration.lib.redaction import redacted
 from orchestration.lib.warehouse import new_connection
@@ -24,10 +24,12 @@ from orchestration.lib.warehouse import new_connection
 CHECK = "expectations"
 
 
-def _connect(habitus: Settings, *, with_warehouse: bool) -> duckdb.DuckDBPyConnection:
+def _connect(
+    habitus: Settings, came: Mapping[str, Sequence[str]], *, with_warehouse: bool
+) -> duckdb.DuckDBPyConnection:
     """A connection on which `layer.table` names what this run has made so far."""
     con = new_connection(habitus)
-    create_input_views(con, habitus.version_home)
+    create_input_views(con, habitus.version_home, came)
     if with_warehouse:
         attach(con, habitus.version_home, read_only=True)
         mount(con, ALIAS)
@@ -97,9 +99,10 @@ def _step(
         # One page a gate; the ML tables are checked one by one and have a page each.
         docs = habitus.docs / step if gate_name == "ml" else habitus.docs
         state = raw_state(habitus, suites) if gate_name == "raw" else None
+        came = what_came(habitus, state) if state is not None else {}
         results = run_suites(
-            suites if state is None else of_what_came(habitus, suites, state),
-            lambda: _connect(habitus, with_warehouse=gate_name != "raw"),
+            narrowed(suites, came),
+            lambda: _connect(habitus, came, with_warehouse=gate_name != "raw"),
             docs,
             present=present,
             run_id=context.run.run_id,

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -18,6 +19,8 @@ import duckdb
 from ingestion.sql import ident, literal
 
 ALIAS = "lake"
+# Schema of the views of what came of an entity.
+CAME = "came"
 EXTENSIONS = ("ducklake", "sqlite_scanner")
 # Configuration of a connection that is about to load them.
 UNSIGNED = {"allow_unsigned_extensions": True}
@@ -107,7 +110,11 @@ def attach(
         con.execute(f"call {ALIAS}.set_option('data_inlining_row_limit', 0)")
 
 
-def create_input_views(con: duckdb.DuckDBPyConnection, home: Path) -> None:
+def create_input_views(
+    con: duckdb.DuckDBPyConnection,
+    home: Path,
+    came: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> None:
     """Create what dbt calls its sources, as views in the connection's own memory database.
 
     `raw.<entity>` and `ml.<output>` over the deployment's Parquet files, and `raw.run`, one row
@@ -117,6 +124,7 @@ def create_input_views(con: duckdb.DuckDBPyConnection, home: Path) -> None:
     Args:
         con: An open DuckDB connection.
         home: The deployment's folder.
+        came: By entity, names of files in raw: `came.<entity>` reads what these hold of it.
 
     Raises:
         LakeError: `lake/raw` is missing or `lake/run.json` cannot be read.
@@ -135,13 +143,20 @@ def create_input_views(con: duckdb.DuckDBPyConnection, home: Path) -> None:
                 "select * from read_parquet("
                 f"{_literal(files)}, union_by_name = true, hive_partitioning = false){left_out}"
             )
+    con.execute(f"create schema if not exists memory.{CAME}")
+    for name, batches in came.items():
+        con.execute(
+            f"create or replace view memory.{CAME}.{ident(name)} as "
+            + _files_sql(raw, name, batches, held)
+        )
     con.execute(f"create or replace view memory.raw.identity_shared as {_shared_sql(home)}")
     run = _read_run(home)
     con.execute(f"create or replace view memory.raw.run as {_run_sql(run)}")
     if (raw / "events").is_dir():
         fresh = (run.get("increment") or {}).get("events") or []
         con.execute(
-            f"create or replace view memory.raw.events_fresh as {_fresh_sql(raw, fresh, held)}"
+            "create or replace view memory.raw.events_fresh as "
+            + _files_sql(raw, "events", fresh, held)
         )
 
 
@@ -156,14 +171,16 @@ def _shared_sql(home: Path) -> str:
     )
 
 
-def _fresh_sql(raw: Path, names: Sequence[str], held: Mapping[str, str]) -> str:
-    """The events of the named files; of none, the columns alone."""
+def _files_sql(raw: Path, entity: str, names: Sequence[str], held: Mapping[str, str]) -> str:
+    """What the named files hold of an entity; of none, the columns alone."""
     if not names:
-        return "select * from memory.raw.events where false"
-    files = ", ".join(_literal(raw / "events" / name) for name in names)
+        return f"select * from memory.raw.{ident(entity)} where false"
+    # With the entity's schema: a file alone may lack a column that others have.
+    schema = raw / entity / "_schema.parquet"
+    paths = [*([schema] if schema.exists() else []), *(raw / entity / name for name in names)]
     return (
-        f"select * from read_parquet([{files}], union_by_name = true, hive_partitioning = false)"
-        + held.get("events", "")
+        f"select * from read_parquet([{', '.join(map(_literal, paths))}], "
+        f"union_by_name = true, hive_partitioning = false){held.get(entity, '')}"
     )
 
 

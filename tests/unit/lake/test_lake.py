@@ -88,6 +88,21 @@ def test_input_views_unite_batches_and_read_the_run(tmp_path: Path) -> None:
     assert found[4:] == (28, None, None, "{}", None)
 
 
+def test_what_came_is_read_from_its_files_alone(tmp_path: Path) -> None:
+    write_raw(tmp_path)
+    folder = tmp_path / "lake" / "raw" / "orders"
+    with duckdb.connect() as con:
+        con.execute(
+            "copy (select 'o' as order_id, 7 as extra limit 0) "
+            f"to '{folder}/_schema.parquet' (format parquet)"
+        )
+        create_input_views(con, tmp_path, {"orders": []})
+        assert con.execute("select order_id, extra from came.orders").fetchall() == []
+        create_input_views(con, tmp_path, {"orders": ["b1.parquet"]})
+        (folder / "b2.parquet").unlink()
+        assert con.execute("select order_id, extra from came.orders").fetchall() == [("o1", None)]
+
+
 def test_run_is_optional_but_not_wrong(tmp_path: Path) -> None:
     write_raw(tmp_path)
     con = duckdb.connect()
@@ -134,9 +149,10 @@ def test_held_records_wait_outside(tmp_path: Path) -> None:
             "copy (select 'b' as _batch_id, 2::bigint as _row_number, 'order_items' as entity) "
             f"to '{tmp_path}/lake/held/lines.parquet'"
         )
-        create_input_views(con, tmp_path)
-        rows = con.execute("select _row_number from raw.order_items order by 1").fetchall()
-        assert rows == [(1,), (3,)]
+        create_input_views(con, tmp_path, {"order_items": ["b.parquet"]})
+        for view in ("raw.order_items", "came.order_items"):
+            rows = con.execute(f"select _row_number from {view} order by 1").fetchall()
+            assert rows == [(1,), (3,)]
         assert con.execute("select count(*) from raw.orders").fetchone() == (3,)
 
 

@@ -10,13 +10,14 @@ from expectations.engine import validate
 from expectations.suite import TABLE, WHOLE, Suite, no_rows
 from ingestion.session import CORRECTIONS
 from orchestration.config import Settings, settings
-from orchestration.lib.checked import note_checked, of_what_came, raw_state
+from orchestration.lib.checked import narrowed, note_checked, raw_state, what_came
+from orchestration.lib.lake import create_input_views
 
 SUITE = Suite(
     table="raw.things",
     gate="raw",
     part="shop",
-    query="select * from raw.things where _source = 'shop'",
+    where="_source = 'shop'",
     expectations=[
         no_rows("rows", "It has rows.", f"select 1 from (select count(*) as n from {WHOLE} as t) "
                 "as counted where n = 0"),
@@ -44,10 +45,19 @@ def land(habitus: Settings, name: str, *, is_bad: bool = False) -> Path:
     return path
 
 
-def narrowed(habitus: Settings, *suites: Suite) -> list[Suite]:
-    """What the gate would look at now."""
-    chosen = suites or (SUITE,)
-    return of_what_came(habitus, chosen, raw_state(habitus, chosen))
+def came(habitus: Settings, *suites: Suite) -> list[str] | None:
+    """Batches that the gate would look at now; None for all."""
+    found = what_came(habitus, raw_state(habitus, suites or (SUITE,)))
+    return [Path(name).stem for name in found["things"]] if found else None
+
+
+def hold(habitus: Settings, batch: str) -> None:
+    """Let a batch's record wait for what it refers to."""
+    path = habitus.lake / "held" / "shop.parquet"
+    path.parent.mkdir(parents=True)
+    duckdb.execute(
+        f"copy (select 'things' as entity, '{batch}' as _batch_id, 1 as _row_number) to '{path}'"
+    )
 
 
 def let_through(habitus: Settings) -> None:
@@ -55,55 +65,67 @@ def let_through(habitus: Settings) -> None:
     note_checked(habitus, raw_state(habitus, (SUITE,)))
 
 
-def failed(habitus: Settings, suite: Suite) -> set[str]:
-    """Names of what is not met."""
+def failed(habitus: Settings) -> set[str]:
+    """Names of what is not met when the gate looks now."""
+    files = what_came(habitus, raw_state(habitus, (SUITE,)))
+    (suite,) = narrowed((SUITE,), files)
     with duckdb.connect() as con:
-        con.execute("create schema raw")
-        files = habitus.lake / "raw" / "things" / "*.parquet"
-        con.execute(f"create view raw.things as select * from read_parquet('{files}')")
+        create_input_views(con, habitus.version_home, files)
         return {r.expectation for r in validate(con, suite) if r.status != "passed"}
 
 
 def test_each_record_is_looked_at_when_it_has_come(habitus: Settings) -> None:
     land(habitus, "a", is_bad=True)
-    assert narrowed(habitus) == [SUITE]
-    assert failed(habitus, SUITE) == {"good"}
+    assert came(habitus) is None
+    assert failed(habitus) == {"good"}
     let_through(habitus)
-    (nothing,) = narrowed(habitus)
-    assert failed(habitus, nothing) == set()
+    assert came(habitus) == []
+    assert failed(habitus) == set()
     land(habitus, "b")
     land(habitus, "c")
-    (came,) = narrowed(habitus)
-    assert failed(habitus, came) == {"few"}
+    assert came(habitus) == ["b", "c"]
+    assert failed(habitus) == {"few"}
     land(habitus, "d", is_bad=True)
-    (came,) = narrowed(habitus)
-    assert failed(habitus, came) == {"few", "good"}
+    assert failed(habitus) == {"few", "good"}
+
+
+def test_a_record_that_waits_is_not_looked_at(habitus: Settings) -> None:
+    hold(habitus, "b")
+    land(habitus, "a")
+    let_through(habitus)
+    land(habitus, "b", is_bad=True)
+    assert came(habitus) == ["b"]
+    assert failed(habitus) == set()
+    land(habitus, "c", is_bad=True)
+    assert failed(habitus) == {"good"}
+
+
+def test_an_entity_that_cannot_be_narrowed_is_read_whole(habitus: Settings) -> None:
+    assert narrowed((SUITE,), ()) == [SUITE]
+    (suite,) = narrowed((SUITE,), {"things"})
+    assert (suite.whole, suite.table) == (SUITE.sql, SUITE.table)
+    assert suite.sql == "select * from came.things where _source = 'shop'"
 
 
 def test_all_is_looked_at_when_more_than_that_changed(habitus: Settings) -> None:
     kept = land(habitus, "a")
     let_through(habitus)
-    (nothing,) = narrowed(habitus)
-    assert nothing != SUITE
+    assert came(habitus) == []
 
     other = replace(SUITE, expectations=SUITE.expectations[:2])
-    assert narrowed(habitus, other) == [other]
+    assert came(habitus, other) is None
 
     land(habitus, f"{CORRECTIONS}1")
-    assert narrowed(habitus) == [SUITE]
+    assert came(habitus) is None
     let_through(habitus)
 
     land(habitus, "a", is_bad=True)
-    assert narrowed(habitus) == [SUITE]
+    assert came(habitus) is None
     let_through(habitus)
 
-    held = habitus.lake / "held" / "shop.parquet"
-    held.parent.mkdir()
-    duckdb.execute(
-        f"copy (select 'things' as entity, 'a' as _batch_id, 1 as _row_number) to '{held}'"
-    )
-    assert narrowed(habitus) == [SUITE]
+    hold(habitus, "a")
+    assert came(habitus) is None
     let_through(habitus)
 
     kept.unlink()
-    assert narrowed(habitus) == [SUITE]
+    assert came(habitus) is None
