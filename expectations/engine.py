@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from expectations.results import CheckResult, Status
-from expectations.suite import TABLE, WHOLE, Expectation, Suite
+from expectations.suite import COUNTED, TABLE, WHOLE, Expectation, Suite
 
 if TYPE_CHECKING:
     from duckdb_engine import ConnectionWrapper
@@ -139,7 +139,8 @@ def _translate(suite: Suite, expectation: Expectation) -> Any:
         "severity": "critical" if expectation.blocking else "warning",
     }
     if expectation.kind == "NoRows":
-        sql = str(expectation.arguments["sql"]).replace(WHOLE, f"({suite.whole})")
+        sql = str(expectation.arguments["sql"])
+        sql = sql.replace(WHOLE, f"({suite.whole})").replace(COUNTED, f"({suite.counted})")
         return _no_rows_class()(unexpected_rows_query=_query(sql), **common)
     if expectation.column is not None:
         common["column"] = expectation.column
@@ -178,11 +179,19 @@ def _result(suite: Suite, expectation: Expectation, status: Status, reason: str)
     )
 
 
+def _share(connection: duckdb.DuckDBPyConnection, name: str, sql: str) -> None:
+    """Make a table unless it is there: `create table if not exists` would plan its SQL again."""
+    try:
+        connection.execute(f"select 1 from {name} limit 0")
+    except duckdb.CatalogException:
+        connection.execute(f"create table {name} as {sql}")
+
+
 def _unreadable(connection: duckdb.DuckDBPyConnection, suite: Suite) -> str | None:
     """Why a suite cannot run; None when its rows can be read, and what it shares is there."""
     try:
         for name, sql in suite.shared.items():
-            connection.execute(f"create table if not exists {name} as {sql}")
+            _share(connection, name, sql)
         connection.execute(f"select * from ({suite.sql}) as t limit 0")
     except duckdb.Error as error:
         return _reason(str(error))

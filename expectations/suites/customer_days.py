@@ -41,7 +41,7 @@ from (
 ) as t
 where """
 
-# Of a share of the customers, where the stream has millions of rows: telling days apart is slow.
+# Of a share of the customers, where the stream has many rows: telling days apart is slow.
 _AS_IN_STREAM = f"""
 select 1
 from (

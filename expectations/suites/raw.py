@@ -2,16 +2,28 @@
 
 It reads what landed, after ingestion: volume, freshness, types, allowed values, ranges, and
 that no personal data got through. What is said of each record by itself is said of `{table}`, which
-a gate may narrow to the batches that came since it last passed; the rest is said of `{whole}`.
+a gate may narrow to the batches that came since it last passed; the rest is said of `{whole}`, most
+of it from `{counted}`: one scan of an entity for all sources and expectations.
 
 What does not belong here: quarantine and conservation (ingestion), keys and relations (dbt).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from expectations.suite import ROWS, TABLE, WHOLE, Expectation, Suite, filled, in_set, no_rows
+from expectations.suite import (
+    COUNTED,
+    ROWS,
+    TABLE,
+    WHOLE,
+    Expectation,
+    Suite,
+    filled,
+    in_set,
+    no_rows,
+)
 
 if TYPE_CHECKING:
     from expectations.contract import Contract, Deployment, Entity, Property
@@ -40,18 +52,42 @@ NUMBERS = {"integer", "decimal", "double"}
 
 def build(deployment: "Deployment", entities: "Mapping[str, Entity]") -> tuple[Suite, ...]:
     """The suites of a deployment, one for each contract."""
-    fed = sorted({c.entity.name for c in deployment.contracts} & set(entities))
-    return tuple(_suite(contract, fed) for contract in deployment.contracts)
+    contracts = sorted(deployment.contracts, key=lambda contract: contract.entity.name)
+    shared = {
+        _counts(name): _count(name, list(group))
+        for name, group in groupby(contracts, key=lambda contract: contract.entity.name)
+        if name in entities
+    }
+    shared[NEWEST] = _newest(shared)
+    return tuple(_suite(contract, shared) for contract in deployment.contracts)
 
 
-def _suite(contract: "Contract", fed: list[str]) -> Suite:
+def _counts(entity: str) -> str:
+    """The table of what was counted of an entity's records, a row for each source."""
+    return f"raw.counts_of_{entity}"
+
+
+def _count(name: str, contracts: "list[Contract]") -> str:
+    found = ["count(*) as n", "max(_known_at) as newest"]
+    happened = next((at for at in map(_happened, contracts) if at), None)
+    if happened:
+        # Most were known when they happened, so that the sum with its calendar is seldom made.
+        early = f"case when {happened} > _known_at then {happened} > _known_at + to_days(1) end"
+        found.append(f"count(*) filter (where {early}) as early")
+    customers = {column for contract in contracts for column in _customers(contract)}
+    found += [f"count({column}) as with_{column}" for column in sorted(customers)]
+    return f"select _source, {', '.join(found)} from raw.{name} group by _source"
+
+
+def _suite(contract: "Contract", shared: Mapping[str, str]) -> Suite:
     entity = contract.entity
     return Suite(
         table=f"raw.{entity.name}",
         gate="raw",
         part=contract.name,
         where=f"_source = '{contract.name}'",
-        shared={NEWEST: _newest(fed)},
+        shared=shared,
+        counted=f"select * from {_counts(entity.name)} where _source = '{contract.name}'",
         expectations=[
             _rows(),
             _types(entity),
@@ -66,7 +102,7 @@ def _rows() -> Expectation:
     return no_rows(
         ROWS,
         "The source has at least 1 record.",
-        f"select 1 from (select count(*) as n from {WHOLE} as t) as counted where n = 0",
+        f"select 1 where not exists (select 1 from {COUNTED} as counted)",
     )
 
 
@@ -124,14 +160,27 @@ def _privacy(entity: "Entity") -> list[Expectation]:
     return found
 
 
-def _newest(fed: list[str]) -> str:
-    moments = " union all ".join(f"select max(_known_at) as k from raw.{name}" for name in fed)
+def _newest(counts: Iterable[str]) -> str:
+    moments = " union all ".join(f"select max(newest) as k from {name}" for name in counts)
     return f"select max(k) as k from ({moments}) as each_source"
+
+
+def _happened(contract: "Contract") -> str | None:
+    """The column that says at what moment a record happened, if the source tells it."""
+    happened = contract.entity.field(contract.entity.ts)
+    is_told = happened is not None and happened.type == "timestamp"
+    return contract.entity.ts if is_told and contract.property(contract.entity.ts) else None
+
+
+def _customers(contract: "Contract") -> list[str]:
+    """Columns that say whose record it is."""
+    if contract.entity.name == "customers":
+        return []
+    return [p.name for p in contract.properties if p.canonical and p.token_type in CUSTOMER]
 
 
 def _looks(contract: "Contract") -> list[Expectation]:
     """Freshness against the deployment's own clock, and shares: warnings all of them."""
-    entity = contract.entity
     found = []
     if contract.freshness_hours is not None:
         minutes = round(contract.freshness_hours * 60)
@@ -140,28 +189,25 @@ def _looks(contract: "Contract") -> list[Expectation]:
                 "fresh",
                 f"The newest record is at most {contract.freshness_hours:g} hours behind the "
                 "newest of any source.",
-                f"select 1 from (select max(_known_at) as k from {WHOLE} as t) as own, "
-                f"{NEWEST} as newest where own.k < newest.k - to_minutes({minutes})",
+                f"select 1 from {COUNTED} as own, {NEWEST} as newest "
+                f"where own.newest < newest.k - to_minutes({minutes})",
                 column="_known_at",
                 blocking=False,
             )
         )
-    happened = entity.field(entity.ts)
-    if happened is not None and happened.type == "timestamp" and contract.property(entity.ts):
+    happened = _happened(contract)
+    if happened:
         found.append(
             no_rows(
                 "known_after_it_happened",
                 "At most 1 % of the records were known a day or more before they happened.",
-                f"select 1 from (select count(*) as n, count(*) filter (where {entity.ts} > "
-                f"_known_at + to_days(1)) as early from {WHOLE} as t) as counted "
-                "where early > 0.01 * n",
-                column=entity.ts,
+                f"select 1 from {COUNTED} as counted where early > 0.01 * n",
+                column=happened,
                 blocking=False,
             )
         )
-    for prop in contract.properties:
-        if prop.canonical and prop.token_type in CUSTOMER and entity.name != "customers":
-            found += _customer_shares(prop.name)
+    for column in _customers(contract):
+        found += _customer_shares(column)
     return found
 
 
@@ -170,8 +216,7 @@ def _customer_shares(column: str) -> list[Expectation]:
         no_rows(
             f"{column}_somewhere",
             f"{column} is filled in at least 1% of the records.",
-            f"select 1 from (select count(*) as n, count({column}) as filled from {WHOLE} as t) "
-            "as counted where filled < 0.01 * n",
+            f"select 1 from {COUNTED} as counted where with_{column} < 0.01 * n",
             column=column,
             blocking=False,
         ),

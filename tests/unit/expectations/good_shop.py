@@ -8,6 +8,9 @@ from pathlib import Path
 import duckdb
 
 from expectations.contract import Deployment, Entity, load_deployment, load_entities
+from expectations.engine import validate
+from expectations.results import CheckResult
+from expectations.suite import Suite
 
 CONTRACT = """\
 apiVersion: v3.1.0
@@ -175,3 +178,10 @@ def restore(con: duckdb.DuckDBPyConnection, tables: set[str]) -> None:
     for table in sorted(tables):
         copy = table.replace(".", "__")
         con.execute(f"create or replace table {table} as from good.{copy}")
+
+
+def look(con: duckdb.DuckDBPyConnection, suite: Suite) -> list[CheckResult]:
+    """Run a suite on the tables as they are now: what it shared before may be of others."""
+    for table in suite.shared:
+        con.execute(f"drop table if exists {table}")
+    return validate(con, suite)

@@ -8,7 +8,17 @@ from duckdb_engine import ConnectionWrapper
 
 from expectations import engine
 from expectations.results import CheckResult
-from expectations.suite import Suite, between, filled, in_set, no_rows, rows, rows_when
+from expectations.suite import (
+    SAMPLE,
+    Suite,
+    between,
+    filled,
+    in_set,
+    no_rows,
+    rows,
+    rows_when,
+    share_of,
+)
 
 SECRET = "li@example.org"
 CAST = "select 1 from {table} where mail::integer > 0"
@@ -137,3 +147,31 @@ def test_rows_when_asks_for_rows_only_then(
     )
 
     assert [r.status for r in engine.validate(con, suite)] == [status]
+
+
+def test_what_was_counted_is_counted_once(con: duckdb.DuckDBPyConnection) -> None:
+    suite = Suite(
+        table="raw.things",
+        gate="raw",
+        shared={"raw.counts": "select count(*) as n from raw.things"},
+        counted="select n from raw.counts",
+        expectations=[
+            rows(),
+            no_rows("one", "There is one.", "select 1 from {counted} as c where n <> 1"),
+        ],
+    )
+    for _ in range(2):
+        assert {r.status for r in engine.validate(con, suite)} == {"passed"}
+        con.execute("insert into raw.things from raw.things")
+
+
+@pytest.mark.parametrize(("n", "expected"), [(SAMPLE, SAMPLE), (5 * SAMPLE, SAMPLE)])
+def test_a_share_is_all_or_about_so_many(
+    con: duckdb.DuckDBPyConnection, n: int, expected: int
+) -> None:
+    con.execute(f"create table raw.many as select 'e' || range as id from range({n})")
+    share = share_of("raw.many")
+    found = con.execute(f"select count(*) from raw.many where hash(id) <= {share}").fetchone()
+
+    assert found is not None
+    assert found[0] == pytest.approx(expected, rel=0.01)
