@@ -3,18 +3,26 @@
 What does not belong here: what follows from it (increments.py, checked.py).
 """
 
+import hashlib
+import os
 from pathlib import Path
 
 import duckdb
 
-#: Files of raw by name: size in bytes and time of the last change in ns.
-RawFiles = dict[str, list[int]]
+#: Files of raw by name: a digest of size and time of the last change. Among plain numbers a search
+#: after an erasure could find somebody's own.
+RawFiles = dict[str, str]
 
 
 def raw_files(lake: Path, entity: str) -> RawFiles:
     """The files of an entity."""
-    stats = {path.name: path.stat() for path in sorted((lake / "raw" / entity).glob("*.parquet"))}
-    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
+    paths = sorted((lake / "raw" / entity).glob("*.parquet"))
+    return {path.name: _digest(path.stat()) for path in paths}
+
+
+def _digest(stat: os.stat_result) -> str:
+    said = f"{stat.st_size} {stat.st_mtime_ns}"
+    return hashlib.blake2b(said.encode(), digest_size=16).hexdigest()
 
 
 def held_digest(lake: Path, entity: str) -> str:
