@@ -184,6 +184,31 @@ def test_a_key_that_comes_twice_is_seen_in_an_increment(
             )
 
 
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "insert into lake.behaviour.customer_stream select * replace ('nobody' as customer) "
+        "from lake.behaviour.customer_stream limit 1",
+        "delete from lake.behaviour.dim_customers where customer in "
+        "(select min(customer) from lake.behaviour.customer_stream)",
+    ],
+)
+def test_a_customer_that_nobody_describes_is_seen_in_an_increment(
+    habitus: Settings, server: DbtServer, harm: str
+) -> None:
+    built = line(habitus, server, 4, f"unknown-{harm[:6]}")
+    first, second = batches(7, 2)
+    built.land(first, "b0")
+    before = built.build()
+    built.build(before, built.land(second, "b1"))
+    name = "relationships_customer_stream_customer__customer__ref_dim_customers_"
+    assert built.dbt("test", name).returncode == 0
+    with closing(duckdb.connect(config=UNSIGNED)) as con:
+        attach(con, built.home, read_only=False)
+        con.execute(harm)
+    assert "FAIL" in built.dbt("test", name).stdout
+
+
 def published(built: Line, habitus: Settings) -> Settings:
     """The line's settings, after a publication of what stands."""
     its = replace(habitus, home=built.home.parent)

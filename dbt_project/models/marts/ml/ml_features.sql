@@ -15,12 +15,21 @@ permitted as (
     {{ granted_intervals('personalisation') }}
 ),
 
+-- Grouped by a number instead of a text of 34 characters: a quarter less time.
+people as (
+    select
+        customer,
+        row_number() over (order by customer) as person
+    from (select distinct customer from permitted) as distinct_permitted
+),
+
 -- Nobody else's days are even looked at.
 days as (
-    select days.*
+    select
+        days.*,
+        people.person
     from {{ ref('customer_days_known') }} as days
-    inner join (select distinct customer from permitted) as people
-        on days.customer = people.customer
+    inner join people on days.customer = people.customer
 ),
 
 windows as (
@@ -35,7 +44,7 @@ windows as (
 -- Purchase days as they stood: what was cancelled or refunded by then is gone.
 purchases as (
     select
-        known.customer,
+        known.person,
         windows.as_of,
         known.day,
         cast(sum(known.orders) as bigint) as orders,
@@ -44,14 +53,14 @@ purchases as (
     from days as known
     inner join windows on known.day = windows.day and known.known_on <= windows.as_of
     where known.orders <> 0 or known.revenue <> 0 or known.discount <> 0
-    group by known.customer, windows.as_of, known.day
+    group by known.person, windows.as_of, known.day
     having sum(known.orders) > 0
 ),
 
 sequenced as (
     select
         *,
-        {{ days_between('lag(day) over (partition by customer, as_of order by day)', 'day') }}
+        {{ days_between('lag(day) over (partition by person, as_of order by day)', 'day') }}
             as gap_days,
         {{ days_between('day', 'as_of') }} as age_days
     from purchases
@@ -60,9 +69,10 @@ sequenced as (
 -- A cutoff sees only those who had consented by then: who did so later would not have been scored.
 granted as (
     select
-        permitted.customer,
+        people.person,
         cutoffs.as_of
     from permitted
+    inner join people on permitted.customer = people.customer
     inner join cutoffs
         on
             permitted.valid_from <= cutoffs.as_of
@@ -71,7 +81,7 @@ granted as (
 
 rhythm as (
     select
-        sequenced.customer,
+        sequenced.person,
         sequenced.as_of,
         min(age_days) as recency_days,
         max(age_days) as tenure_days,
@@ -95,15 +105,15 @@ rhythm as (
         max_by(gap_days, day) as last_gap_days
     from sequenced
     inner join granted
-        on sequenced.customer = granted.customer and sequenced.as_of = granted.as_of
-    group by sequenced.customer, sequenced.as_of
+        on sequenced.person = granted.person and sequenced.as_of = granted.as_of
+    group by sequenced.person, sequenced.as_of
     having min(age_days) < {{ active }}
 ),
 
 -- Rare things: orders' details, delivery, support, opinions, refunds.
 rare as (
     select
-        known.customer,
+        known.person,
         windows.as_of,
         {{ window_sum('units', 365) }} as units_365d,
         {{ window_sum('coupons', 84) }} as coupons_84d,
@@ -138,13 +148,13 @@ rare as (
         known.units <> 0 or known.coupons <> 0 or known.price_base <> 0 or known.refunds <> 0
         or known.deliveries <> 0 or known.tickets <> 0 or known.bad_tickets <> 0
         or known.feedback <> 0 or known.unsubscribes <> 0
-    group by known.customer, windows.as_of
+    group by known.person, windows.as_of
 ),
 
 -- The last day with an answer, and what stood of it.
 ticket_days as (
     select
-        known.customer,
+        known.person,
         windows.as_of,
         known.day,
         sum(known.satisfaction_sum) as satisfaction_sum,
@@ -156,38 +166,38 @@ ticket_days as (
             and known.known_on <= windows.as_of
             and {{ in_window(365) }}
     where known.satisfaction_count <> 0 or known.satisfaction_sum <> 0
-    group by known.customer, windows.as_of, known.day
+    group by known.person, windows.as_of, known.day
     having sum(known.satisfaction_count) > 0
 ),
 
 last_tickets as (
     select
-        customer,
+        person,
         as_of,
         max_by(satisfaction_sum * 1.0 / satisfaction_count, day) as last_ticket_satisfaction
     from ticket_days
-    group by customer, as_of
+    group by person, as_of
 ),
 
 last_nps as (
     select
-        rare.customer,
+        rare.person,
         rare.as_of,
         sum(known.nps_sum) / sum(known.nps_count) as nps_last
     from rare
     inner join days as known
         on
-            rare.customer = known.customer
+            rare.person = known.person
             and rare.last_nps_on = known.day
             and rare.as_of >= known.known_on
             and known.nps_count > 0
-    group by rare.customer, rare.as_of
+    group by rare.person, rare.as_of
 ),
 
 -- What is frequent looks back twelve weeks.
 recent as (
     select
-        known.customer,
+        known.person,
         windows.as_of,
         {%- for measure in [
             'sessions', 'page_views', 'product_views', 'products_viewed', 'searches', 'cart_adds',
@@ -205,13 +215,13 @@ recent as (
             and known.known_on <= windows.as_of
             and {{ in_window(84) }}
     where known.events <> 0 or known.sessions <> 0
-    group by known.customer, windows.as_of
+    group by known.person, windows.as_of
 ),
 
 -- For those silent for twelve weeks: the last event of the year, by days with events only.
 older as (
     select
-        known.customer,
+        known.person,
         windows.as_of,
         max(known.day) as last_event_on
     from days as known
@@ -222,12 +232,12 @@ older as (
             and {{ in_window(365) }}
             and not {{ in_window(84) }}
     where known.events > 0
-    group by known.customer, windows.as_of
+    group by known.person, windows.as_of
 ),
 
 final as (
     select
-        rhythm.customer,
+        people.customer,
         rhythm.as_of,
         cast(rhythm.recency_days as integer) as recency_days,
         cast(rhythm.purchase_days - 1 as integer) as frequency,
@@ -293,12 +303,13 @@ final as (
         ) as days_since_last_event,
         cast(case when rare.unsubscribes > 0 then 1 else 0 end as integer) as unsubscribed
     from rhythm
-    left join rare on rhythm.customer = rare.customer and rhythm.as_of = rare.as_of
+    inner join people on rhythm.person = people.person
+    left join rare on rhythm.person = rare.person and rhythm.as_of = rare.as_of
     left join last_tickets
-        on rhythm.customer = last_tickets.customer and rhythm.as_of = last_tickets.as_of
-    left join last_nps on rhythm.customer = last_nps.customer and rhythm.as_of = last_nps.as_of
-    left join recent on rhythm.customer = recent.customer and rhythm.as_of = recent.as_of
-    left join older on rhythm.customer = older.customer and rhythm.as_of = older.as_of
+        on rhythm.person = last_tickets.person and rhythm.as_of = last_tickets.as_of
+    left join last_nps on rhythm.person = last_nps.person and rhythm.as_of = last_nps.as_of
+    left join recent on rhythm.person = recent.person and rhythm.as_of = recent.as_of
+    left join older on rhythm.person = older.person and rhythm.as_of = older.as_of
 )
 
 select * from final
