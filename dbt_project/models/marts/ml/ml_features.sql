@@ -15,11 +15,17 @@ permitted as (
     {{ granted_intervals('personalisation') }}
 ),
 
--- Grouped by a number instead of a text of 34 characters: a quarter less time.
+-- Grouped by a number instead of a text of 34 characters: a quarter less time. Counted among those
+-- whose digests begin alike, so that no single worker has to sort everybody.
 people as (
     select
         customer,
-        row_number() over (order by customer) as person
+        cast(row_number() over (
+            partition by substring(customer, 3, 2)
+            order by customer
+        ) as bigint) * 65536
+        + ascii(substring(customer, 3, 1)) * 256
+        + ascii(substring(customer, 4, 1)) as person
     from (select distinct customer from permitted) as distinct_permitted
 ),
 
