@@ -20,8 +20,10 @@ from types import FrameType
 def main(path: str, arguments: list[str]) -> int:
     """Run dbt; its exit code, or 1 when the server is gone."""
     child = 0
+    told: list[int] = []
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
+        told.append(number)
         if child:
             os.kill(child, number)
         else:
@@ -49,7 +51,8 @@ def main(path: str, arguments: list[str]) -> int:
             code = answers.readline()
             if not code:
                 sys.stderr.write("the dbt server ended before dbt did\n")
-            return int(code or 1)
+            # Where nothing may raise, a library drops an interrupt, and dbt ends as if well.
+            return int(code or 1) or (128 + told[0] if told else 0)
 
 
 if __name__ == "__main__":
